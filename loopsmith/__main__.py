@@ -1,0 +1,3 @@
+from loopsmith.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""What a model is to loopsmith: messages and tools in, a completion with its tokens out.
+
+The types are neutral; anthropic.py and openai.py translate them. Importing this module imports no SDK.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from loopsmith.errors import LoopsmithError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """Something that a model may call. `parameters` is the JSON schema of its arguments, an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool. `problem` says why the arguments cannot be read; they are empty then."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolResult:
+    call_id: str
+    text: str
+    failed: bool = False  # the tool refused; a command that exits with an error did not fail as a tool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserMessage:
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolMessage:
+    """The results of every call of the completion before it."""
+
+    results: tuple[ToolResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tokens:
+    """What one call used, as the provider counts."""
+
+    input: int = 0  # all of the prompt, cached and cache-writing tokens too
+    cached: int = 0  # of them, read from the provider's cache
+    written: int = 0  # of them, written to it, which some providers charge more for
+    output: int = 0
+
+
+class Stop(StrEnum):
+    """Why a model stopped."""
+
+    END = "end"
+    TOOLS = "tools"
+    LENGTH = "length"  # cut off at max_tokens; the last call's arguments may be cut as well
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """A model's answer, and a message of the conversation from then on.
+
+    Attributes:
+        tokens: None when the endpoint does not count; the reservation then stands as the cost.
+        native: the answer as its provider wants to see it again, with whatever it hides in it (such as thinking).
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    stop: Stop
+    tokens: Tokens | None
+    native: Any = None
+
+
+Message = UserMessage | ToolMessage | Completion
+
+
+class ConversationError(LoopsmithError):
+    """This conversation cannot go on (its context is full, its content is refused); another one can."""
+
+
+class Model(Protocol):
+    """One model behind one endpoint, shared by all workers."""
+
+    name: str  # kind/model, as it is shown and stored
+    max_tokens: int  # output tokens of one call, at most
+    answered: bool  # whether any call was ever answered in this process
+
+    def cost(self, tokens: Tokens) -> float:
+        """Dollars for one call."""
+        ...
+
+    async def complete(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],
+        *,
+        force: str | None = None,
+        timeout: float | None = None,
+    ) -> Completion:
+        """Ask once, without a retry.
+
+        Args:
+            force: the name of a tool that the model must call.
+            timeout: seconds for the whole call, if less than the settings' own.
+
+        Raises:
+            Unanswered: it is worth asking again (see retry.py).
+            ConversationError: this conversation cannot go on.
+            ProviderError: asking again cannot help: wrong key, no such model, empty balance.
+        """
+        ...

@@ -1,0 +1,154 @@
+"""Asking again: which failures of a provider pass by themselves, how long to wait, and when to give up."""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from loopsmith.agents.model import ConversationError
+from loopsmith.errors import LoopsmithError, ProviderError
+
+T = TypeVar("T")
+log = structlog.get_logger("loopsmith")
+
+FIRST_PATIENCE = 30.0  # seconds; an endpoint that never answered is more likely wrong than ill
+PATIENCE = 600.0  # seconds; one that did answer comes back, and the night is long
+BACKOFF = wait_random_exponential(multiplier=1, min=0.25, max=60)
+
+_BILLING = ("billing", "insufficient_quota", "spend_limit", "credit balance", "insufficient balance", "no credit")
+_CONTEXT = ("context_length", "context length", "context size", "context_size", "context window", "prompt is too long")
+_CONTENT = ("content_filter", "content_policy", "content management policy", "invalid_prompt")
+_NO_MODEL = ("model_not_found", "not a valid model", "invalid model", "unknown model")
+
+
+class Unanswered(LoopsmithError):
+    """A call brought no answer, and may bring one when asked again.
+
+    Args:
+        message: what happened, without the endpoint's name.
+        retry_after: seconds that the provider asks to wait.
+        charged: the provider may have worked on it, and may charge for it.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, charged: bool = False):
+        self.retry_after, self.charged = retry_after, charged
+        super().__init__(message)
+
+
+async def persist(attempt: Callable[[], Awaitable[T]], *, answered: bool, deadline: float | None = None) -> T:
+    """Repeat `attempt` while it raises Unanswered: with growing, jittered pauses, or as Retry-After asks.
+
+    Args:
+        answered: the endpoint has answered before, so that more patience is due.
+        deadline: of the `time.monotonic` clock; no pause reaches beyond it.
+
+    Raises:
+        Unanswered: the last one, when patience or time is over.
+    """
+
+    def pause(state: RetryCallState) -> float:
+        asked = _failure(state).retry_after
+        # Workers that were turned away together must not come back together.
+        return BACKOFF(state) if asked is None else asked + random.uniform(0, 0.25 + asked / 10)
+
+    def over(state: RetryCallState) -> bool:
+        patience = PATIENCE if answered or _failure(state).retry_after is not None else FIRST_PATIENCE
+        late = deadline is not None and time.monotonic() + state.upcoming_sleep >= deadline
+        return late or (state.seconds_since_start or 0) + state.upcoming_sleep > patience
+
+    def tell(state: RetryCallState) -> None:
+        log.warning("model.retry", attempt=state.attempt_number, pause=state.upcoming_sleep, error=str(_failure(state)))
+
+    again = AsyncRetrying(
+        retry=retry_if_exception_type(Unanswered),
+        wait=pause,
+        stop=over,
+        before_sleep=tell,
+        sleep=asyncio.sleep,
+        reraise=True,
+    )
+    return await again(attempt)
+
+
+def _failure(state: RetryCallState) -> Unanswered:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, Unanswered)
+    return error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """What a failure message needs to name."""
+
+    kind: str  # anthropic | openai
+    model: str
+    url: str
+    key: str  # the variable that holds the key, such as $OPENAI_API_KEY
+    secret: str = ""  # the key itself, which must not be shown even when the provider repeats it
+
+    def clean(self, text: str) -> str:
+        """One line of what the provider said, without the key."""
+        text = " ".join(text.split())
+        if len(self.secret) > 4:
+            text = text.replace(self.secret, self.key)
+        return text[:300]
+
+
+def failure(endpoint: Endpoint, status: int, text: str, code: str, headers: Mapping[str, str]) -> LoopsmithError:
+    """What an HTTP error means: worth asking again, the end of a conversation, or the end of the campaign.
+
+    Args:
+        text: the provider's own words.
+        code: its machine-readable type and code, joined.
+    """
+    said = f"{status}: {endpoint.clean(text)}"
+    words = f"{code} {text}".lower()
+
+    def any_of(marks: tuple[str, ...]) -> bool:
+        return any(mark in words for mark in marks)
+
+    if status == 402 or (status < 500 and any_of(_BILLING)):
+        return ProviderError(
+            f"the account behind {endpoint.key} at {endpoint.url} cannot pay ({said}); add credit, then run again"
+        )
+    if status in (401, 403):
+        return ProviderError(
+            f"{endpoint.url} refuses the key in {endpoint.key} ({said}); set one that may use "
+            f"`{endpoint.model}`, then run again"
+        )
+    if status == 404 or (status == 400 and any_of(_NO_MODEL)):
+        return ProviderError(
+            f"{endpoint.url} has no model `{endpoint.model}` ({said}); correct agent.model or agent.base_url, "
+            "then run again"
+        )
+    if status == 413 or any_of(_CONTEXT):
+        return ConversationError(f"the conversation is too long for {endpoint.model} ({said})")
+    if status < 500 and any_of(_CONTENT):
+        return ConversationError(f"{endpoint.model} refuses the content ({said})")
+    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
+        return Unanswered(said, retry_after=retry_after(headers))
+    return ProviderError(f"{endpoint.url} rejects the request for `{endpoint.model}` ({said}); correct the agent's keys")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by `retry-after-ms` or `Retry-After`, a number or a date (RFC 9110, 10.2.3)."""
+    exact = headers.get("retry-after-ms", "")
+    if re.fullmatch(r"\d+(\.\d+)?", exact):
+        return float(exact) / 1000
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,1 @@
+"""A whole campaign, from the first snapshot to the last decision."""

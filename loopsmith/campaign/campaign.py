@@ -1,0 +1,70 @@
+"""A campaign: measure the baseline, then rounds until a limit, the target or a person ends it."""
+
+import asyncio
+
+from loopsmith.campaign.clock import clock
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.observation import used, value_of
+from loopsmith.campaign.plan import plan
+from loopsmith.campaign.recovery import recover
+from loopsmith.campaign.round import run_round
+from loopsmith.campaign.verification import calibrate
+from loopsmith.errors import BaselineError, LoopsmithError, ProviderError
+from loopsmith.records import CampaignStatus
+from loopsmith.search.budget import End, campaign_end, limit_end
+
+
+async def run_campaign(context: Context) -> End:
+    """Work until the campaign is over; gives the reason.
+
+    Raises:
+        LoopsmithError: the baseline, the provider or the harness failed. The campaign's status says so, and running it
+            again goes on from there.
+    """
+    context.store.set_campaign_status(context.id, CampaignStatus.RUNNING)
+    context.emit("campaign.started")
+    try:
+        async with clock(context):
+            await calibrate(context)
+            while (end := over(context)) is None:
+                await run_round(context, context.store.open_round(context.id) or await plan(context))
+    except BaseException as error:
+        problem = cause(error)
+        finish(context, ending(problem))
+        raise problem from None
+    finish(context, end)
+    return end
+
+
+def over(context: Context) -> End | None:
+    """Why the campaign is over, if it is: asked to stop, or a limit as the tracker has it."""
+    if context.stop.end or context.limit:
+        return context.stop.end or (limit_end(context.limit) if context.limit else None)
+    best = value_of(context, context.baseline())
+    return campaign_end(context.settings.budget, used(context), context.settings.objective, best)
+
+
+def cause(error: BaseException) -> BaseException:
+    """The one error to tell: of a group, loopsmith's own before any other."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inner = [cause(item) for item in error.exceptions]
+    return next((item for item in inner if isinstance(item, LoopsmithError)), inner[0])
+
+
+def ending(problem: BaseException) -> End:
+    if isinstance(problem, (asyncio.CancelledError, KeyboardInterrupt)):
+        return End(reason="stopped", message="stopped at once by a person")
+    names = ((BaselineError, "baseline"), (ProviderError, "provider"))
+    reason = next((name for kind, name in names if isinstance(problem, kind)), "harness")
+    return End(reason=reason, message=str(problem) or type(problem).__name__)
+
+
+def finish(context: Context, end: End) -> None:
+    """Put back what was under way and write how the campaign ended."""
+    recover(context.store, context.repository, context.state, context.id)
+    failed = end.reason in ("baseline", "provider", "harness")
+    status = CampaignStatus.FAILED if failed else CampaignStatus.DONE
+    status = CampaignStatus.STOPPED if end.reason == "stopped" else status
+    context.store.set_campaign_status(context.id, status, stop_reason=end.reason, message=end.message)
+    context.emit("campaign.ended", status=str(status), reason=end.reason, message=end.message)

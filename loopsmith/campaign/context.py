@@ -1,0 +1,74 @@
+"""What the steps of a campaign share, put together once when it starts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from loopsmith.agents.model import Model
+from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.state import StateFolder
+from loopsmith.campaign.stop import Stop
+from loopsmith.errors import LimitReached
+from loopsmith.protocols import Agent
+from loopsmith.records import Campaign, Candidate, Phase
+from loopsmith.tracker import Store
+from loopsmith.verify.runner import Verifier
+from loopsmith.workflow import Settings, Workflow
+from loopsmith.workspace import Repository, Sandbox
+
+log = structlog.get_logger("loopsmith")
+Observer = Callable[[str, Candidate | None, dict[str, Any]], None]
+
+
+@dataclass(kw_only=True)
+class Context:
+    """The campaign's parts. Only the round and the campaign write to the store through it."""
+
+    campaign: Campaign  # as it was when this run began; ask the store for what changes
+    workflow: Workflow
+    store: Store
+    repository: Repository
+    state: StateFolder
+    sandbox: Sandbox
+    verifier: Verifier
+    agent: Agent
+    planner: Model | None  # None: workers get an emphasis instead of a hypothesis
+    leases: Leases
+    stop: Stop
+    workers: asyncio.Semaphore
+    observers: list[Observer] = field(default_factory=list)
+    limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
+
+    @property
+    def settings(self) -> Settings:
+        return self.workflow.settings
+
+    @property
+    def id(self) -> str:
+        return self.campaign.id
+
+    def emit(self, name: str, candidate: Candidate | None = None, *, round_id: str | None = None, **data: Any) -> None:
+        """Write an event to the tracker, the log and whoever watches."""
+        candidate_id = candidate.id if candidate else None
+        round_id = round_id or (candidate.round_id if candidate else None)
+        self.store.record_event(self.id, name, round_id=round_id, candidate_id=candidate_id, **data)
+        log.info(name, campaign=self.id, candidate=candidate.number if candidate else None, **data)
+        self.show(name, candidate, **data)
+
+    def show(self, name: str, candidate: Candidate | None = None, **data: Any) -> None:
+        """Tell whoever watches, without a record."""
+        for observer in self.observers:
+            observer(name, candidate, data)
+
+    def baseline(self) -> str:
+        return self.store.campaign(self.id).baseline_commit
+
+    def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:
+        """Every metric measured on a commit, newest last: metric to values."""
+        found: dict[str, list[float]] = {}
+        for item in self.store.measurements(self.id, commit=commit, phase=phase)[-limit:]:
+            found.setdefault(item.metric, []).append(item.value)
+        return found

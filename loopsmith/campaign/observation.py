@@ -1,0 +1,69 @@
+"""Observe: where the campaign stands, for the plan and the briefs of a round."""
+
+from loopsmith.campaign.context import Context
+from loopsmith.records import Candidate, Phase, Status
+from loopsmith.search.brief import Situation
+from loopsmith.search.budget import Used
+from loopsmith.verify import statistics
+from loopsmith.workflow import editable_matcher, format_duration, format_money
+
+
+def observe(context: Context, number: int, commit: str) -> Situation:
+    """The situation that all briefs of round `number` share; its workers start from `commit`."""
+    store, metric = context.store, context.settings.objective.metric
+    campaign = store.campaign(context.id)
+    origin = context.measured(campaign.origin_commit, Phase.BASELINE).get(metric)
+    return Situation(
+        round=number,
+        baseline_value=value_of(context, campaign.baseline_commit),
+        origin_value=sum(origin) / len(origin) if origin else None,
+        kept=store.kept(context.id),
+        recent=store.candidates(context.id, statuses=[s for s in Status if s.final], limit=12, newest_first=True),
+        lessons=store.reflections(context.id, limit=100),
+        budget_left=budget_left(context),
+        files=editable_files(context, commit),
+    )
+
+
+def value_of(context: Context, commit: str) -> float | None:
+    """The mean of all that was measured of the objective on a commit."""
+    values = context.measured(commit).get(context.settings.objective.metric)
+    return sum(values) / len(values) if values else None
+
+
+def gain_of(context: Context, candidate: Candidate) -> float:
+    """The gain of a screened candidate's one value: it orders the finalists and proves nothing."""
+    objective = context.settings.objective
+    assert candidate.value is not None
+    return statistics.screen_gain(objective, context.measured(candidate.parent_commit)[objective.metric], candidate.value)
+
+
+def editable_files(context: Context, commit: str) -> tuple[str, ...]:
+    editable = editable_matcher(context.settings.workspace.editable)
+    return tuple(path for path in context.repository.files(commit) if editable(path))
+
+
+def used(context: Context) -> Used:
+    store = context.store
+    return Used(
+        wall_clock=store.campaign(context.id).elapsed,
+        rounds=store.round_count(context.id),
+        candidates=store.counts(context.id)["candidates"],
+        rounds_since_keep=store.rounds_since_keep(context.id),
+        spent=store.spent(context.id),
+    )
+
+
+def budget_left(context: Context) -> str:
+    """What is left of each limit that is set, in words."""
+    budget, now = context.settings.budget, used(context)
+    parts = []
+    if budget.wall_clock is not None:
+        parts.append(format_duration(max(0.0, budget.wall_clock - now.wall_clock)))
+    if budget.rounds is not None:
+        parts.append(f"{max(0, budget.rounds - now.rounds)} rounds")
+    if budget.candidates is not None:
+        parts.append(f"{max(0, budget.candidates - now.candidates)} candidates")
+    if budget.cost_usd is not None:
+        parts.append(format_money(max(0.0, budget.cost_usd - now.spent.cost_usd)))
+    return ", ".join(parts) or "no limit but the patience for rounds without a keep"

@@ -1,0 +1,71 @@
+"""Plan: the next round's slots, from the runner-up, a planner's hypotheses and what the budget allows."""
+
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.observation import observe
+from loopsmith.campaign.services import reserve
+from loopsmith.campaign.stop import Stopped
+from loopsmith.errors import LimitReached
+from loopsmith.records import Candidate, Round, Status, Usage
+from loopsmith.search.planner import plan_hypotheses
+from loopsmith.search.policy import plan_slots
+
+
+async def plan(context: Context) -> Round:
+    """Write the next round with its planned candidates."""
+    store, settings = context.store, context.settings
+    number = store.round_count(context.id) + 1
+    count = settings.search.candidates_per_round
+    if settings.budget.candidates is not None:
+        count = min(count, settings.budget.candidates - store.counts(context.id)["candidates"])
+    earlier = runner_up(context)
+    workers = count - (earlier is not None)
+    round_, candidates = store.plan_round(
+        context.id,
+        task_id=store.tasks(context.id)[0].id,
+        baseline_commit=context.baseline(),
+        slots=plan_slots(
+            campaign_id=context.id,
+            round_number=number,
+            count=count,
+            agent=context.agent.name,
+            hypotheses=await hypotheses(context, number, workers),
+            runner_up=earlier.id if earlier else None,
+        ),
+    )
+    context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))
+    return round_
+
+
+async def hypotheses(context: Context, number: int, count: int) -> tuple[str, ...]:
+    """Distinct hypotheses from a planner, where the agent is a model and the workflow wants a plan."""
+    if context.planner is None or count < 2:
+        return ()
+    situation = observe(context, number, context.baseline())
+
+    def book(usage: Usage) -> int:
+        return reserve(context, usage)
+
+    try:
+        return await context.stop.unless(
+            plan_hypotheses(context.planner, context.settings, situation, count, book, context.store.settle)
+        )
+    except (LimitReached, Stopped):
+        return ()  # the workers meet the same limit or stop, and that ends the campaign if it must
+
+
+def runner_up(context: Context) -> Candidate | None:
+    """The best of those that only the last round's winner beat."""
+    last = context.store.rounds(context.id, limit=1)
+    if not last:
+        return None
+    beaten = []
+    for candidate in context.store.candidates(context.id, round_id=last[0].id, statuses=(Status.DISCARDED,)):
+        decision = context.store.decision(candidate.id)
+        if decision is not None and decision.evidence.get("runner_up") and candidate.value is not None:
+            beaten.append(candidate)
+    objective = context.settings.objective
+    best = None
+    for candidate in beaten:
+        if best is None or objective.better(candidate.value, best.value):
+            best = candidate
+    return best

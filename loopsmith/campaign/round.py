@@ -1,0 +1,85 @@
+"""A round: observe, plan, generate, verify, decide, reflect."""
+
+import asyncio
+
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.generation import decide, generate
+from loopsmith.campaign.observation import gain_of, observe
+from loopsmith.campaign.stop import Stopped
+from loopsmith.campaign.verification import confirm, screen
+from loopsmith.records import Candidate, Decision, Round, Status, Verdict
+from loopsmith.search.brief import Situation
+
+FINALISTS = 2  # how many of a round's candidates are confirmed at most, the best first
+
+
+async def run_round(context: Context, round_: Round) -> None:
+    """Carry every candidate of the round to its decision, from wherever an earlier run left it.
+
+    A decision writes its reflection with it. When the campaign is asked to stop, what is being verified or confirmed
+    is finished and the rest waits for the next run.
+    """
+    situation = observe(context, round_.number, round_.baseline_commit)
+    async with asyncio.TaskGroup() as group:
+        for candidate in context.store.candidates(context.id, round_id=round_.id):
+            group.create_task(advance(context, situation, candidate))
+    if context.stop.end:
+        return
+    await choose(context, round_)
+    context.store.finish_round(round_.id)
+    context.emit("round.finished", round_id=round_.id, number=round_.number)
+
+
+async def advance(context: Context, situation: Situation, candidate: Candidate) -> None:
+    """Generate and screen one candidate, as far as the campaign's end allows."""
+    try:
+        if candidate.status is Status.PLANNED:
+            candidate = await generate(context, situation, candidate)
+        if candidate.status is Status.GENERATED:
+            await screen(context, candidate)
+    except Stopped:
+        pass
+
+
+async def choose(context: Context, round_: Round) -> None:
+    """Confirm the round's finalists, best first, until one is kept; decide the others."""
+    waiting = [
+        candidate
+        for candidate in context.store.candidates(context.id, round_id=round_.id)
+        if candidate.status in (Status.SCREENED, Status.CONFIRMING)
+    ]
+    waiting.sort(key=lambda candidate: gain_of(context, candidate), reverse=True)
+    winner: Candidate | None = None
+    for place, candidate in enumerate(waiting):
+        if winner is None and place < FINALISTS:
+            if candidate.status is Status.SCREENED:
+                candidate = context.store.begin_confirmation(candidate.id)
+            decision = await confirm(context, candidate)
+            kept = decision.verdict is Verdict.KEPT
+            decided = decide(
+                context,
+                candidate,
+                decision,
+                error=str(decision.evidence.get("tail", "")),
+                new_baseline=candidate.commit if kept else None,
+            )
+            if kept and candidate.commit is not None:
+                context.repository.set_baseline(context.id, candidate.commit)
+                winner = decided
+        else:
+            decide(context, candidate, not_best(candidate, winner))
+
+
+def not_best(candidate: Candidate, winner: Candidate | None) -> Decision:
+    """A screened candidate that was not confirmed; behind a winner it may be the next round's runner-up."""
+    if winner is None:
+        reason = "better when screened, but not among the round's best, and those were not confirmed"
+    else:
+        reason = f"better when screened, but candidate {winner.number} was better and is the baseline now"
+    return Decision(
+        verdict=Verdict.DISCARDED,
+        reason=reason,
+        rule="screen",
+        value=candidate.value,
+        evidence={"runner_up": winner is not None},
+    )

@@ -1,0 +1,54 @@
+"""What a worker may ask of the campaign, bound to its candidate."""
+
+from collections.abc import Sequence
+
+from loopsmith.campaign.context import Context
+from loopsmith.errors import LimitReached
+from loopsmith.records import Candidate, Reflection, Trial, Usage
+from loopsmith.search.budget import check_call
+
+
+class CampaignServices:
+    """`protocols.Services` over the tracker."""
+
+    def __init__(self, context: Context, candidate: Candidate):
+        self.context, self.candidate = context, candidate
+
+    def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
+        return self.context.store.search_reflections(self.context.id, query, limit)
+
+    def history(self) -> Sequence[Trial]:
+        return self.context.store.trials(self.context.id)
+
+    def reserve(self, usage: Usage) -> int:
+        return reserve(self.context, usage, round_id=self.candidate.round_id, candidate_id=self.candidate.id)
+
+    def settle(self, row: int, usage: Usage) -> None:
+        self.context.store.settle(row, usage)
+        self.context.show("worker.called", self.candidate, cost_usd=usage.cost_usd)
+
+    def progress(self, text: str) -> None:
+        self.context.show("worker.progress", self.candidate, text=text)
+
+
+def reserve(context: Context, usage: Usage, *, round_id: str | None = None, candidate_id: str | None = None) -> int:
+    """Check every limit that covers a call, then write it into the ledger.
+
+    Raises:
+        LimitReached: of the worker, the round or the campaign; the last also ends the campaign.
+    """
+    store, budget = context.store, context.settings.budget
+    if candidate_id is not None:
+        worker = budget.per_worker
+        spent = store.spent(context.id, candidate_id=candidate_id)
+        check_call("budget.per_worker", spent, usage, cost_usd=worker.cost_usd, tokens=worker.tokens)
+    if round_id is not None:
+        spent = store.spent(context.id, round_id=round_id)
+        limits = budget.per_round
+        check_call("budget.per_round", spent, usage, cost_usd=limits.cost_usd, tokens=limits.tokens)
+    try:
+        check_call("budget", store.spent(context.id), usage, cost_usd=budget.cost_usd, tokens=budget.tokens)
+    except LimitReached as limit:
+        context.limit = limit
+        raise
+    return store.reserve(campaign_id=context.id, round_id=round_id, candidate_id=candidate_id, usage=usage)

@@ -1,0 +1,194 @@
+"""The commands. Each is a few lines over something that a library user can call."""
+
+import json
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import loopsmith
+from loopsmith import report
+from loopsmith.cli.check import print_check
+from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
+from loopsmith.cli.run import run_workflow
+from loopsmith.errors import UsageError
+from loopsmith.records import Event
+
+app = typer.Typer(
+    name="loopsmith",
+    help="Runs generate-verify-refine loops, and keeps only what is really better.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WorkflowArgument = Annotated[
+    Path | None, typer.Argument(metavar="[WORKFLOW.md]", help="Default: ./WORKFLOW.md, then ./program.md.")
+]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any setting, such as budget.rounds=5.")]
+AgentOption = Annotated[str | None, typer.Option("--agent", metavar="KIND[:MODEL]", help="Another agent than the workflow's, such as anthropic or openai:gpt-5.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+class Format(StrEnum):
+    tsv = "tsv"
+    json = "json"
+    csv = "csv"
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(loopsmith.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    workflow: WorkflowArgument = None,
+    overrides: SetOption = [],  # noqa: B006 - typer reads the default
+    agent: AgentOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Start a new campaign even where one could go on.")] = False,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+) -> None:
+    """Run a campaign until its budget, its target or Ctrl-C ends it; run it again to go on."""
+    raise typer.Exit(run_workflow(workflow, overrides, agent=agent, new=new, state=state, tracker=tracker, plain=plain))
+
+
+@app.command()
+def check(workflow: WorkflowArgument = None, overrides: SetOption = [], agent: AgentOption = None, as_json: JsonOption = False) -> None:  # noqa: B006
+    """Print the resolved settings, what the budget affords, and every problem at once."""
+    raise typer.Exit(print_check(workflow, overrides, agent=agent, as_json=as_json))
+
+
+@app.command()
+def status(
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where a campaign stands."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        view = report.status(found.store, found.campaign, process=found.process)
+        print(json.dumps(view, indent=2) if as_json else report.summary(view, found.where))
+
+
+@app.command()
+def show(
+    candidate: Annotated[str, typer.Argument(help="A candidate's number, id or commit.")],
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Print everything known of one candidate: hypothesis, decision, measurements, patch."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        record = found.store.find_candidate(found.campaign.id, candidate)
+        patch = found.repository.diff(record.parent_commit, record.commit) if record.commit else ""
+        print(report.show(found.store, record, patch))
+
+
+@app.command()
+def log(
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many, the newest.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the newest events, oldest first."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        for event in reversed(found.store.events(found.campaign.id, limit=lines, newest_first=True)):
+            print(json.dumps(event_record(event)) if as_json else event_line(event))
+
+
+@app.command()
+def memory(
+    query: Annotated[str | None, typer.Argument(help="Words to search for. Default: the newest lessons.")] = None,
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 20,
+) -> None:
+    """Print what was learned."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        store, id_ = found.store, found.campaign.id
+        found_ = store.search_reflections(id_, query, limit) if query else store.reflections(id_, limit=limit)
+        print("\n".join(report.lesson_line(item) for item in found_) or "nothing learned yet")
+
+
+@app.command()
+def export(
+    form: Annotated[Format, typer.Option("--format", help="tsv has autoresearch's five columns.")] = Format.tsv,
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Print all candidates as a table."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        sys.stdout.write(report.export(found.store, found.campaign, form.value))
+
+
+@app.command()
+def apply(
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+    branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
+    patch: Annotated[Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")] = None,
+) -> None:
+    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
+    with find_campaign(workflow, state, tracker, campaign) as found:
+        print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+
+
+@app.command()
+def stop(
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    now: Annotated[bool, typer.Option("--now", help="Do not finish what is being decided.")] = False,
+) -> None:
+    """End the running campaign as Ctrl-C does; run it again to go on."""
+    folder = state_folder(workflow, state)
+    process = found_process(folder.lock)
+    os.kill(process, signal.SIGTERM if now else signal.SIGINT)
+    print(f"asked process {process} to stop" + (" at once" if now else "; it finishes what is being decided"))
+
+
+def found_process(lock: Path) -> int:
+    from loopsmith.campaign.lock import holder
+
+    process = holder(lock)
+    if process is None:
+        raise UsageError(f"no campaign is running in {lock.parent}")
+    return process
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "at": event.created_at.isoformat(),
+        "name": event.name,
+        "round": event.round_id,
+        "candidate": event.candidate_id,
+        **event.data,
+    }
+
+
+def event_line(event: Event) -> str:
+    number = f" c{event.candidate_id.rpartition('.')[2]}" if event.candidate_id else ""
+    data = " ".join(f"{key}={value}" for key, value in event.data.items() if value not in ("", None))
+    return f"{event.created_at:%Y-%m-%d %H:%M:%S} {event.name}{number} {data}".rstrip()

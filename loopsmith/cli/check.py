@@ -1,0 +1,87 @@
+"""`loopsmith check`: the resolved settings, what the budget affords, and every problem at once."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loopsmith import agents, workflow
+from loopsmith.campaign.leases import Leases
+from loopsmith.cli.run import agent_override
+from loopsmith.errors import LoopsmithError, WorkflowError
+from loopsmith.workspace import Sandbox, source_files
+
+
+def print_check(path: Path | None, overrides: Sequence[str], *, agent: str | None, as_json: bool) -> int:
+    """Print what would run; gives the exit code, 2 when something is wrong."""
+    try:
+        loaded = workflow.load(workflow.find(path), [*agent_override(agent), *overrides])
+        problems = problems_of(loaded)
+    except WorkflowError as error:
+        loaded, problems = None, list(error.problems)
+    if as_json:
+        print(json.dumps(as_record(loaded, problems), indent=2))
+    else:
+        print_people(loaded, problems)
+    return 2 if problems else 0
+
+
+def problems_of(loaded: workflow.Workflow) -> list[str]:
+    """What is wrong beyond the file itself: the source, the agent, the machine."""
+    problems: list[str] = []
+    files: list[str] = []
+
+    def attempt(action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except LoopsmithError as error:
+            problems.extend(getattr(error, "problems", (str(error),)))
+        return None
+
+    def editable() -> None:
+        workspace = loaded.settings.workspace
+        files.extend(file for file in source_files(loaded.source, exclude=workspace.exclude) if loaded.editable(file))
+        if not files:
+            raise WorkflowError(f"no file in {loaded.source} matches workspace.editable ({', '.join(workspace.editable)})")
+
+    def agent() -> None:
+        built, _ = agents.build(loaded.settings)
+        if files:
+            built.check(loaded.source, files)
+
+    attempt(editable)
+    attempt(agent)
+    attempt(lambda: Sandbox.detect(loaded.settings.sandbox))
+    attempt(lambda: Leases(loaded.settings.verify.resources))
+    return problems
+
+
+def as_record(loaded: workflow.Workflow | None, problems: list[str]) -> dict[str, Any]:
+    return {
+        "ok": not problems,
+        "problems": problems,
+        "workflow": str(loaded.path) if loaded else None,
+        "affords": workflow.affordance(loaded) if loaded else None,
+        "settings": loaded.settings.model_dump(mode="json") if loaded else None,
+    }
+
+
+def print_people(loaded: workflow.Workflow | None, problems: list[str]) -> None:
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    if loaded:
+        table = Table.grid(padding=(0, 2))
+        for key, value, default in workflow.describe(loaded):
+            table.add_row(key, Text(value, overflow="fold"), Text("default" if default else "", style="dim"))
+        console.print(table)
+        sandbox = Sandbox.detect("auto" if loaded.settings.sandbox == "required" else loaded.settings.sandbox)
+        for missing in sandbox.missing:
+            console.print(f"not protected: {missing}", style="yellow", markup=False)
+        console.print(f"affords {workflow.affordance(loaded)}", style="bold", markup=False)
+    for problem in problems:
+        errors.print(f"loopsmith: {problem}", style="red", markup=False, soft_wrap=True)
+    if not problems:
+        console.print("no problem found", style="green")

@@ -1,0 +1,92 @@
+"""From the options of a command to the campaign that it is about."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopsmith import workflow
+from loopsmith.campaign.lock import holder
+from loopsmith.campaign.state import StateFolder
+from loopsmith.errors import UsageError
+from loopsmith.records import Campaign
+from loopsmith.tracker import Store, open_store
+from loopsmith.workspace import Repository
+
+WorkflowOption = Annotated[
+    Path | None, typer.Option("--workflow", "-w", help="The workflow whose campaign is meant. Default: this folder's.")
+]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="Where loopsmith keeps its things. Default: .loopsmith by the workflow.")
+]
+TrackerOption = Annotated[
+    str | None, typer.Option("--tracker", help="A SQLAlchemy URL. Default: tracker.db in the state folder.")
+]
+CampaignOption = Annotated[str | None, typer.Option("--campaign", help="A campaign's id. Default: the newest.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A campaign, opened for reading."""
+
+    store: Store
+    state: StateFolder
+    campaign: Campaign
+    where: str  # the options that find it again
+
+    @property
+    def process(self) -> int | None:
+        """The process that runs it now."""
+        return holder(self.state.lock)
+
+    @property
+    def repository(self) -> Repository:
+        return Repository.open(self.state.root)
+
+
+def state_folder(path: Path | None, state: Path | None) -> StateFolder:
+    """The state folder that goes with a workflow file, or with the folder of one."""
+    if state is not None:
+        return StateFolder(state.expanduser().absolute())
+    here = (Path.cwd() / ".loopsmith").absolute()
+    if path is None and here.is_dir():
+        return StateFolder(here)
+    return StateFolder(workflow.load(workflow.find(path)).state)
+
+
+@contextmanager
+def find_campaign(
+    path: Path | None, state: Path | None, tracker: str | None, campaign: str | None
+) -> Iterator[Found]:
+    """The campaign that the options mean, for reading.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folder = state_folder(path, state)
+    if tracker is None and not folder.tracker.exists():
+        raise UsageError(
+            f"no campaign in {folder.root}; start one with `loopsmith run`, or name its workflow with -w PATH"
+        )
+    with open_store(tracker or folder.tracker, read_only=True) as store:
+        yield Found(store, folder, pick(store, campaign), where(path, state, tracker, campaign))
+
+
+def pick(store: Store, campaign: str | None) -> Campaign:
+    campaigns = store.campaigns()
+    if not campaigns:
+        raise UsageError("the tracker holds no campaign yet; start one with `loopsmith run`")
+    if campaign is None:
+        return max(campaigns, key=lambda item: item.created_at)
+    chosen = [item for item in campaigns if item.id == campaign or item.name == campaign]
+    if not chosen:
+        raise UsageError(f"no campaign {campaign!r}; there are {', '.join(item.id for item in campaigns)}")
+    return max(chosen, key=lambda item: item.created_at)
+
+
+def where(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> str:
+    given = (("-w", path), ("--state", state), ("--tracker", tracker), ("--campaign", campaign))
+    return " ".join(f"{flag} {value}" for flag, value in given if value is not None)

@@ -1,0 +1,74 @@
+"""`loopsmith run`: a campaign in this terminal."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from loopsmith import log, report, workflow
+from loopsmith.campaign.campaign import run_campaign
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.opening import open_campaign
+from loopsmith.campaign.state import StateFolder
+from loopsmith.cli.find import where
+from loopsmith.cli.live import LiveView
+from loopsmith.search.budget import End
+
+INTERRUPTED = 130
+DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-5-mini"}
+
+
+def run_workflow(
+    path: Path | None,
+    overrides: Sequence[str],
+    *,
+    agent: str | None,
+    new: bool,
+    state: Path | None,
+    tracker: str | None,
+    plain: bool,
+) -> int:
+    """Run or resume the workflow's campaign, show it, and print its summary; gives the exit code."""
+    chosen = workflow.find(path)
+    loaded = workflow.load(chosen, [*agent_override(agent), *overrides])
+    folder = StateFolder(state.expanduser().absolute() if state else loaded.state)
+    live = sys.stdout.isatty() and not plain
+    log.configure(level="warning" if live else "info", stream=sys.stderr)
+    with open_campaign(loaded, folder, tracker=tracker, new=new) as context:
+        view = LiveView(context) if live else nullcontext()
+        try:
+            with view:
+                asyncio.run(supervised(context))
+        except asyncio.CancelledError:
+            pass  # the summary says that it was stopped, and how to go on
+        state_now = report.status(context.store, context.store.campaign(context.id))
+    print(report.summary(state_now, where(path, state, tracker, None)))
+    return INTERRUPTED if state_now["campaign"]["status"] == "stopped" else 0
+
+
+async def supervised(context: Context) -> End:
+    """The campaign, with Ctrl-C once finishing what is being decided, and twice stopping now; SIGTERM stops now."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def interrupt() -> None:
+        if context.stop.end is not None:
+            task.cancel()
+        else:
+            context.stop.request(End(reason="stopped", message="stopped by a person"))
+            context.emit("campaign.stopping", hint="finishing what is being decided; Ctrl-C again stops now")
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run_campaign(context)
+
+
+def agent_override(agent: str | None) -> list[str]:
+    """`--agent KIND[:MODEL]` as a setting."""
+    if agent is None:
+        return []
+    kind, _, model = agent.partition(":")
+    model = model or DEFAULT_MODELS.get(kind, "")
+    return [f"agent={{kind: {kind}, model: {model!r}}}" if model else f"agent={{kind: {kind}}}"]

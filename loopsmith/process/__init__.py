@@ -1,0 +1,8 @@
+"""Commands: run one with a clean environment, a time limit and a capped log, and leave no process behind."""
+
+from loopsmith.process.command import GRACE, run
+from loopsmith.process.descendants import MARK, sweep
+from loopsmith.process.environment import clean_environment
+from loopsmith.process.output import MAX_LINE, tail
+
+__all__ = ["GRACE", "MARK", "MAX_LINE", "clean_environment", "run", "sweep", "tail"]

@@ -1,0 +1,227 @@
+"""One command, from its start until nothing of it is left."""
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO
+
+from loopsmith.errors import HarnessError
+from loopsmith.process.descendants import MARK, Descendants, kill
+from loopsmith.process.output import CappedLog
+from loopsmith.records import Completed
+
+GRACE = 1.0  # seconds between SIGTERM and SIGKILL on a timeout
+_CHUNK = 65_536
+
+_Over = asyncio.Future[None]  # resolved when the first process is dead; failed when its log cannot be written
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float | None,
+    log: Path,
+    log_limit: int = 10_000_000,
+    mark: str,
+    cores: Collection[int] | None = None,
+    stdin: bytes | None = None,
+) -> Completed:
+    """Run a command to its end; afterwards no process that it started is alive, however this function ends.
+
+    Args:
+        env: the whole environment, apart from the mark.
+        timeout: seconds; then SIGTERM to the process group, and SIGKILL after `GRACE`. None: no limit.
+        log: file that gets stdout and stderr together; replaced when it exists.
+        log_limit: bytes on disk (at least 1000); of more output, head and tail are kept, by whole lines.
+        mark: what `sweep` finds the processes by, should loopsmith be killed; need not be unique.
+        cores: the CPUs to run on; None, or a system without affinity, leaves that as it is.
+        stdin: what the command reads; None is an empty input.
+
+    Returns:
+        how it ended. Arguments that the system cannot pass on (too long, a NUL byte) end as in a shell, with
+        exit code 126 and the reason in the log.
+
+    Raises:
+        HarnessError: the command cannot be started, its log not written, or a process not ended.
+    """
+    over: _Over = asyncio.get_running_loop().create_future()
+    timed_out = False
+    with CappedLog(log, log_limit) as output:
+        async with _reading(output, over) as writer:
+            descendants = Descendants(mark)
+            began = time.monotonic()
+            try:
+                with _affinity(cores), _input(stdin) as source:
+                    environment = {**env, MARK: descendants.mark}
+                    descendants.first = process = _start(argv, cwd, environment, source, writer, output)
+                if process is None:
+                    return _completed(argv, 126, log, output.size)
+                with _watching(process, over):
+                    await asyncio.wait([over], timeout=timeout)
+                    if not over.done():
+                        timed_out = True
+                        kill(process.pid, signal.SIGTERM, group=True)
+                        await asyncio.wait([over], timeout=GRACE)
+                seconds = time.monotonic() - began
+            finally:
+                await descendants.end()
+        if over.done():
+            over.result()
+        return _completed(argv, process.wait(), log, output.size, timed_out, seconds, len(descendants.ended))
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    source: int | IO[bytes],
+    writer: int,
+    output: CappedLog,
+) -> subprocess.Popen[bytes] | None:
+    """Start the process; None, and the reason in the log, when its arguments cannot be passed on."""
+    try:
+        return subprocess.Popen(
+            argv, cwd=cwd, env=env, stdin=source, stdout=writer, stderr=writer, start_new_session=True
+        )
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno != errno.E2BIG:
+            raise HarnessError(f"cannot run {argv[0]} in {cwd}: {error.strerror}; is it there?") from error
+        output.write(f"cannot run the command: {error}\n".encode())
+        return None
+
+
+@asynccontextmanager
+async def _reading(output: CappedLog, over: _Over) -> AsyncIterator[int]:
+    """Copy a pipe to the log while in the block, and what it still holds afterwards; gives the end to write to.
+
+    Nobody waits for the end of the pipe: a process elsewhere that keeps it open does not hold us up.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        reader, writer = os.pipe()
+    except OSError as error:
+        raise HarnessError(f"cannot make a pipe: {error.strerror}; raise the limit of open files") from error
+    os.set_blocking(reader, False)
+
+    def copy() -> bool:
+        """Whether there may be more now."""
+        try:
+            data = os.read(reader, _CHUNK)
+            output.write(data)
+        except BlockingIOError:
+            return False
+        except HarnessError as error:
+            loop.remove_reader(reader)
+            if not over.done():
+                over.set_exception(error)
+            return False
+        if not data:
+            loop.remove_reader(reader)
+        return bool(data)
+
+    loop.add_reader(reader, copy)
+    try:
+        try:
+            yield writer
+        finally:
+            os.close(writer)
+        while copy():  # its writers are dead, so what is left is bounded by the size of the pipe
+            pass
+    finally:
+        loop.remove_reader(reader)
+        os.close(reader)
+
+
+@contextmanager
+def _watching(process: subprocess.Popen[bytes], over: _Over) -> Iterator[None]:
+    """Resolve `over` when the process is dead; it stays a zombie, so that its number stays its own."""
+    loop = asyncio.get_running_loop()
+    if not hasattr(os, "pidfd_open"):
+        polling = loop.create_task(_poll(process, over))
+        try:
+            yield
+        finally:
+            polling.cancel()
+        return
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError as error:
+        raise HarnessError(f"cannot watch a process: {error.strerror}; raise the limit of open files") from error
+
+    def notice() -> None:
+        loop.remove_reader(handle)
+        if not over.done():
+            over.set_result(None)
+
+    loop.add_reader(handle, notice)
+    try:
+        yield
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def _poll(process: subprocess.Popen[bytes], over: _Over) -> None:
+    """Where there is no pidfd."""
+    while process.poll() is None:
+        await asyncio.sleep(0.005)
+    if not over.done():
+        over.set_result(None)
+
+
+@contextmanager
+def _affinity(cores: Collection[int] | None) -> Iterator[None]:
+    """Our thread's own affinity, changed for the moment of the fork: the child has it from its first instruction."""
+    if cores is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        raise HarnessError(f"cannot run on cores {sorted(cores)}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def _input(stdin: bytes | None) -> Iterator[int | IO[bytes]]:
+    if stdin is None:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
+
+
+def _completed(
+    argv: Sequence[str],
+    code: int,
+    log: Path,
+    size: int,
+    timed_out: bool = False,
+    seconds: float = 0.0,
+    leftovers: int = 0,
+) -> Completed:
+    return Completed(
+        argv=tuple(argv),
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        timed_out=timed_out,
+        seconds=seconds,
+        log=log,
+        output_bytes=size,
+        leftovers=leftovers,
+    )

@@ -1,0 +1,85 @@
+"""The roles that can be swapped. Third parties register theirs through entry points (see SPEC.md)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from loopsmith.records import Brief, Completed, Reflection, Report, Trial, Usage
+
+
+class Workspace(Protocol):
+    """A worker's own folder: the baseline as one commit, linked inputs read-only."""
+
+    path: Path  # what the worker may change
+    scratch: Path  # for transcripts and whole tool outputs; outside `path`, readable from its shell
+
+    async def shell(self, command: str, timeout: float) -> Completed:
+        """Run `command` with sh in `path`: sandboxed, no secret in its environment, every descendant ended.
+
+        Args:
+            timeout: seconds; afterwards the command is ended and `timed_out` is set.
+
+        Raises:
+            HarnessError: the command could not be started at all.
+        """
+        ...
+
+
+class Services(Protocol):
+    """What a worker may ask of the campaign. Bound to one candidate."""
+
+    def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
+        """The reflections of this campaign nearest to a few words, best first."""
+        ...
+
+    def history(self) -> Sequence[Trial]:
+        """Every decided candidate of the campaign, oldest first."""
+        ...
+
+    def reserve(self, usage: Usage) -> int:
+        """Write a model call into the ledger before it is made, at the most it can cost.
+
+        Returns:
+            the ledger row, for `settle`.
+
+        Raises:
+            LimitReached: a limit of the worker, the round or the campaign does not allow it. Nothing was spent.
+        """
+        ...
+
+    def settle(self, row: int, usage: Usage) -> None:
+        """Replace a reservation by what the call really used."""
+        ...
+
+    def progress(self, text: str) -> None:
+        """Say in a few words what the worker is doing now, for the live line."""
+        ...
+
+
+class Agent(Protocol):
+    """Turns a brief into a change of the files in a workspace."""
+
+    name: str  # as it is shown and stored, such as `tuner` or `anthropic/claude-sonnet-4-5`
+
+    def check(self, folder: Path, files: Sequence[str]) -> None:
+        """Fail before anything is spent.
+
+        Args:
+            folder: a checkout of the baseline.
+            files: the editable files in it, relative paths.
+
+        Raises:
+            WorkflowError: the settings cannot work: no key, unknown price, nothing to tune.
+        """
+        ...
+
+    async def work(self, brief: Brief, workspace: Workspace, services: Services) -> Report:
+        """Change files under `workspace.path` and say what was done.
+
+        A worker that fails returns a report with `error`; it keeps within `brief.limits` itself.
+
+        Raises:
+            ProviderError: the provider refuses for good; the campaign stops and can be resumed.
+            asyncio.CancelledError: the campaign stops now.
+        """
+        ...

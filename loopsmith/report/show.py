@@ -1,0 +1,52 @@
+"""Everything that the tracker knows of one candidate, in words."""
+
+from loopsmith.records import Candidate, Measurement
+from loopsmith.search.memory import effect_words
+from loopsmith.tracker import Store
+
+
+def show(store: Store, candidate: Candidate, patch: str) -> str:
+    """What was tried, why it was decided so, the samples behind it, and the patch."""
+    decision = store.decision(candidate.id)
+    lines = [f"candidate {candidate.number} of {candidate.campaign_id}: {candidate.status}"]
+    if decision is not None:
+        lines.append(f"decision    {decision.reason}")
+        if decision.effect is not None:
+            pairs = f", {decision.effect.samples} pairs" if decision.effect.samples else ", a metric that repeats exactly"
+            lines.append(f"effect      {effect_words(decision.effect)}{pairs}, rule {decision.rule}")
+        if decision.value is not None and decision.baseline_value is not None:
+            lines.append(f"values      {decision.value:.6g}, the baseline {decision.baseline_value:.6g}")
+    rows = (
+        ("hypothesis", candidate.hypothesis),
+        ("emphasis", candidate.emphasis),
+        ("summary", candidate.summary),
+        ("tried", candidate.tried),
+        ("learned", candidate.lesson),
+        ("next", candidate.try_next),
+        ("constants", ", ".join(f"{name} = {value}" for name, value in candidate.params.items())),
+        ("agent", f"{candidate.agent}, ended: {candidate.finish_reason or 'not yet'}, attempt {candidate.attempt}"),
+        ("parent", candidate.parent_commit[:12]),
+        ("commit", (candidate.commit or "")[:12]),
+        ("lines", f"+{candidate.lines_added} -{candidate.lines_removed}" if candidate.commit else ""),
+    )
+    lines += [f"{name:<11} {text}" for name, text in rows if text]
+    usage = store.spent(candidate.campaign_id, candidate_id=candidate.id)
+    if usage.calls:
+        lines.append(f"spent       {usage.calls} calls, {usage.tokens} tokens, ${usage.cost_usd:.4f}")
+    measurements = store.measurements(candidate.campaign_id, candidate_id=candidate.id)
+    if measurements:
+        lines += ["", "measurements", *(measurement_row(item, candidate) for item in measurements)]
+    artifacts = store.artifacts(candidate.campaign_id, candidate.id)
+    if artifacts:
+        lines += ["", "artifacts", *(f"  {item.kind:<11} {item.path}" for item in artifacts)]
+    if patch:
+        lines += ["", patch.rstrip("\n")]
+    return "\n".join(lines)
+
+
+def measurement_row(item: Measurement, candidate: Candidate) -> str:
+    side = "candidate" if item.commit == candidate.commit else "baseline"
+    return (
+        f"  {item.phase:<8} {side:<10} pair {item.pair}  {item.metric} = {item.value:.6g}  "
+        f"seed {item.seed}  {item.seconds:.1f} s"
+    )

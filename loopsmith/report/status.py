@@ -1,0 +1,93 @@
+"""One object that says where a campaign stands: `status --json`, the summary and the status page are made from it."""
+
+from typing import Any
+
+from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
+from loopsmith.report.gain import ratio, total_effect
+from loopsmith.tracker import Store
+from loopsmith.workflow import Budget, Objective
+
+
+def status(store: Store, campaign: Campaign, *, process: int | None = None) -> dict[str, Any]:
+    """Where a campaign stands, as plain JSON values. Keys are documented in SPEC.md.
+
+    Args:
+        process: the id of the process that runs it now; None when there is none.
+    """
+    objective = Objective.model_validate(campaign.settings["objective"])
+    budget = Budget.model_validate(campaign.settings["budget"])
+    kept = store.kept(campaign.id)
+    effect = total_effect(objective, (decision for _, decision in kept))
+    counts = store.counts(campaign.id)
+    spent = store.spent(campaign.id)
+    used = {
+        "wall_clock": campaign.elapsed,
+        "rounds": store.round_count(campaign.id),
+        "candidates": counts["candidates"],
+        "cost_usd": spent.cost_usd,
+        "tokens": spent.tokens,
+        "stall_rounds": store.rounds_since_keep(campaign.id),
+    }
+    best = kept[-1] if kept else None
+    return {
+        "campaign": {
+            "id": campaign.id,
+            "name": campaign.name,
+            "status": state_of(campaign, process),
+            "stop_reason": campaign.stop_reason,
+            "message": campaign.message,
+            "process": process,
+            "workflow": campaign.workflow_path,
+            "created_at": campaign.created_at.isoformat(),
+        },
+        "objective": campaign.settings["objective"],
+        "baseline": {
+            "commit": campaign.origin_commit,
+            "value": mean(store, campaign, objective, campaign.origin_commit),
+            "exact": campaign.exact,
+        },
+        "best": {
+            "value": mean(store, campaign, objective, campaign.baseline_commit),
+            "candidate": best[0].number if best else None,
+            "commit": campaign.baseline_commit,
+            "effect": effect.mean if effect else None,
+            "interval": [effect.low, effect.high] if effect else None,
+            "ratio": ratio(objective, effect) if effect else None,
+        },
+        "counts": {**{str(verdict): counts.get(verdict, 0) for verdict in Verdict}, "candidates": counts["candidates"]},
+        "budget": {name: {"used": value, "limit": getattr(budget, name)} for name, value in used.items()},
+        "usage": {
+            "calls": spent.calls,
+            "input_tokens": spent.input_tokens,
+            "cached_tokens": spent.cached_tokens,
+            "output_tokens": spent.output_tokens,
+            "cost_usd": spent.cost_usd,
+            "by_model": [
+                {"role": item.role, "model": item.model, "input_tokens": item.input_tokens,
+                 "cached_tokens": item.cached_tokens, "output_tokens": item.output_tokens, "cost_usd": item.cost_usd}
+                for item in store.usages(campaign.id)
+            ],
+        },
+    }
+
+
+def state_of(campaign: Campaign, process: int | None) -> str:
+    """The status, told apart from that of a campaign whose process was killed."""
+    if campaign.status is CampaignStatus.RUNNING and process is None:
+        return "interrupted"
+    return str(campaign.status)
+
+
+def mean(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:
+    """Of the objective on a commit: of its confirmation if there was one, else of all that was measured."""
+    items = [m for m in store.measurements(campaign.id, commit=commit) if m.metric == objective.metric]
+    confirmed = [item.value for item in items if item.phase is Phase.CONFIRM] or [item.value for item in items]
+    return sum(confirmed) / len(confirmed) if confirmed else None
+
+
+def effect_of(view: dict[str, Any]) -> Effect | None:
+    best = view["best"]
+    if best["effect"] is None:
+        return None
+    low, high = best["interval"]
+    return Effect(mean=best["effect"], low=low, high=high, samples=0 if view["baseline"]["exact"] else 1)

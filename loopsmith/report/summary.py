@@ -1,0 +1,75 @@
+"""The end of a run, and of `status`, in words that a person reads in ten seconds."""
+
+from typing import Any
+
+from loopsmith.report.status import effect_of
+from loopsmith.search.memory import effect_words
+from loopsmith.workflow import format_duration, format_money
+
+ORDER = ("kept", "discarded", "rejected", "failed", "crashed", "timed_out", "duplicate", "quarantined")
+
+
+def number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.5g}"
+
+
+def outcome(view: dict[str, Any]) -> str:
+    """The gain in a sentence."""
+    best, metric = view["best"], view["objective"]["metric"]
+    effect = effect_of(view)
+    if effect is None:
+        return f"no candidate was shown to beat the baseline, {metric} = {number(view['baseline']['value'])}"
+    factor = f", {best['ratio']:.2f}x" if best["ratio"] else ""
+    return (
+        f"{metric} {number(view['baseline']['value'])} -> {number(best['value'])}: "
+        f"{effect_words(effect)} better{factor}"
+    )
+
+
+def spent(view: dict[str, Any]) -> str:
+    usage, elapsed = view["usage"], view["budget"]["wall_clock"]["used"]
+    money = f", {format_money(usage['cost_usd'])} for {usage['calls']} model calls" if usage["calls"] else ", no model calls"
+    return format_duration(round(elapsed)) + money
+
+
+def tried(view: dict[str, Any]) -> str:
+    counts = view["counts"]
+    parts = [f"{counts[name]} {name.replace('_', ' ')}" for name in ORDER if counts[name]]
+    return f"{counts['candidates']} candidates: " + (", ".join(parts) or "none decided")
+
+
+def next_steps(view: dict[str, Any], where: str) -> list[str]:
+    """What to do now.
+
+    Args:
+        where: the options that make a command find this campaign again, such as `-w PATH`; may be empty.
+    """
+    campaign, best = view["campaign"], view["best"]["candidate"]
+    suffix = f" {where}" if where else ""
+    steps = []
+    if best is not None:
+        steps.append(f"loopsmith show {best}{suffix}  # the change and its evidence")
+        steps.append(f"loopsmith apply{suffix}  # write the kept changes as a branch")
+    if campaign["status"] == "running":
+        steps.append(f"loopsmith stop{suffix}")
+    elif campaign["status"] in ("stopped", "interrupted", "failed"):
+        steps.append(f"loopsmith run {campaign['workflow']}  # go on where it stopped")
+    else:
+        steps.append(f"loopsmith memory{suffix}  # what was learned")
+    return steps
+
+
+def summary(view: dict[str, Any], where: str = "") -> str:
+    """A handful of lines: result, why it ended, tried, spent, what to do next."""
+    campaign = view["campaign"]
+    state = campaign["status"] if not campaign["stop_reason"] else f"{campaign['status']} ({campaign['stop_reason']})"
+    rows = [
+        ("campaign", f"{campaign['id']}, {state}"),
+        ("result", outcome(view)),
+        ("tried", tried(view)),
+        ("spent", spent(view)),
+    ]
+    if campaign["message"] and campaign["status"] != "running":
+        rows.insert(1, ("ended", campaign["message"].splitlines()[0]))
+    rows += [("next" if index == 0 else "", step) for index, step in enumerate(next_steps(view, where))]
+    return "\n".join(f"{name:<9} {text}" for name, text in rows)

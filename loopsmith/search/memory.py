@@ -1,0 +1,82 @@
+"""What earlier candidates teach: written after each decision, picked for each brief."""
+
+from collections.abc import Iterable, Sequence
+
+from loopsmith.records import Candidate, Decision, Effect, Reflection, Report, Verdict
+
+ERROR_LIMIT = 1500  # characters of a program's output that a reflection keeps
+
+
+def reflect(candidate: Candidate, decision: Decision, report: Report | None, error: str = "") -> Reflection:
+    """The reflection of a decided candidate: the worker's own words, and what the verifier showed."""
+    return Reflection(
+        campaign_id=candidate.campaign_id,
+        candidate_id=candidate.id,
+        hypothesis=candidate.hypothesis or (report.hypothesis or report.summary if report else ""),
+        outcome=decision.verdict,
+        effect=decision.effect,
+        lesson=(report.lesson if report else "") or decision.reason,
+        avoid=report.tried if report else "",
+        try_next=report.try_next if report else "",
+        error=error[-ERROR_LIMIT:],
+    )
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:+.1f} %"
+
+
+def effect_words(effect: Effect | None) -> str:
+    """`+12.3 % (+10.1 % to +14.5 %)`, the gain in the objective's direction."""
+    if effect is None:
+        return ""
+    if effect.samples == 0:
+        return percent(effect.mean)
+    return f"{percent(effect.mean)} ({percent(effect.low)} to {percent(effect.high)})"
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def lesson_line(reflection: Reflection) -> str:
+    """One reflection as a list item that names its evidence."""
+    number = (reflection.candidate_id or "").rpartition(".")[2]
+    parts = [f"- [c{number} {reflection.outcome} {effect_words(reflection.effect)}".rstrip() + "]"]
+    parts.append(one_line(reflection.hypothesis) or "(no hypothesis)")
+    if reflection.lesson:
+        parts.append(f"Learned: {one_line(reflection.lesson)}")
+    if reflection.avoid:
+        parts.append(f"Did not work: {one_line(reflection.avoid)}")
+    if reflection.try_next:
+        parts.append(f"Next: {one_line(reflection.try_next)}")
+    return " ".join(parts)
+
+
+def useful(reflections: Iterable[Reflection], limit: int) -> list[Reflection]:
+    """The reflections that teach most: what was kept, then the largest measured effects, either way."""
+
+    def weight(reflection: Reflection) -> tuple[bool, float]:
+        effect = abs(reflection.effect.mean) if reflection.effect else 0.0
+        return (reflection.outcome is Verdict.KEPT, effect)
+
+    seen: set[str] = set()
+    chosen = []
+    for reflection in sorted(reflections, key=weight, reverse=True):
+        key = one_line(reflection.hypothesis).lower()
+        if key not in seen:
+            seen.add(key)
+            chosen.append(reflection)
+    return chosen[:limit]
+
+
+def fits(lines: Sequence[str], tokens: int) -> list[str]:
+    """As many of the first lines as a budget of tokens allows, counting four characters a token."""
+    kept, left = [], tokens * 4
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        kept.append(line)
+    return kept

@@ -1,0 +1,171 @@
+"""The connection to a tracker's database: opened safely, short transactions, every failure in one clear line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError as UrlError
+
+from loopsmith.errors import TrackerError
+from loopsmith.tracker.tables import dump_json
+
+# SQLite's primary result codes, https://www.sqlite.org/rescode.html
+BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
+
+
+class Database:
+    """An engine with two ways in: `reading` and `writing`, each one transaction.
+
+    Args:
+        url: a path to a SQLite file, or a SQLAlchemy URL of SQLite or PostgreSQL.
+        read_only: refuse every write in the database itself.
+        busy_timeout: seconds to wait for a lock that another process holds.
+    """
+
+    def __init__(self, url: str | Path, *, read_only: bool, busy_timeout: float):
+        self.read_only = read_only
+        self.busy_timeout = busy_timeout
+        parsed = parse(url)
+        self.dialect = parsed.get_backend_name()
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise TrackerError(f"a tracker lives in SQLite or PostgreSQL, not in {self.dialect}; change --tracker")
+        self.place = parsed.database or "" if self.sqlite else parsed.render_as_string(hide_password=True)
+        if self.sqlite:
+            parsed = sqlite_url(parsed, read_only=read_only)
+        options: dict[str, Any] = {"json_serializer": dump_json}
+        if self.sqlite:
+            # sqlite3 sets the busy timeout as it connects, so before the journal mode and anything else.
+            options["connect_args"] = {"timeout": busy_timeout}
+        elif read_only:
+            options["execution_options"] = {"postgresql_readonly": True}
+        try:
+            self.engine = create_engine(parsed, **options)
+        except (NoSuchModuleError, ImportError) as error:
+            raise TrackerError(f"the driver for {self.place} is not installed: {error}") from error
+        except (SQLAlchemyError, TypeError) as error:
+            raise TrackerError(f"{self.place} cannot be used as a tracker: {error}") from error
+        # Shares the pool and the listeners; tells `begin` which of the two it is.
+        self._writer = self.engine.execution_options(writing=True)
+        if self.sqlite:
+            event.listen(self.engine, "connect", self._set_up_sqlite)
+        event.listen(self.engine, "begin", self._begin)
+
+    @property
+    def sqlite(self) -> bool:
+        return self.dialect == "sqlite"
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view; never blocks a writer and is never blocked by one.
+
+        Raises:
+            TrackerError: for any failure of the database.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self.explain(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that takes the write lock at once: committed as a whole, or as if it never was.
+
+        Raises:
+            TrackerError: for any failure of the database; nothing was written then.
+        """
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self.explain(error) from error
+
+    def _set_up_sqlite(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # `_begin` opens the transactions, not the driver
+        if not self.read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9 in WAL mode
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    def _begin(self, connection: Connection) -> None:
+        if not self.sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self.busy_timeout * 1000)}")
+        elif connection.get_execution_options().get("writing"):
+            # A deferred transaction that read first could not wait for another writer: it would fail at once.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    def explain(self, error: SQLAlchemyError) -> TrackerError:
+        """What happened and what to do, in one line."""
+        cause = getattr(error, "orig", None) or error
+        said = str(cause).strip().partition("\n")[0]
+        where = f"the tracker {self.place}"
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        # 55P03: lock_not_available, https://www.postgresql.org/docs/current/errcodes-appendix.html
+        if code in (BUSY, LOCKED) or getattr(cause, "sqlstate", None) == "55P03":
+            return TrackerError(
+                f"{where} was locked by another program for more than {self.busy_timeout:g} s; "
+                "close what holds it, then run again"
+            )
+        advice = {
+            READONLY: f"{where} cannot be written ({said}); open it for writing, or mend the rights of the file",
+            IOERR: f"{where} cannot be read or written ({said}); check the disk and its free space, then run again",
+            CORRUPT: f"{where} is corrupt ({said}); restore it from a copy, or try `sqlite3 FILE .recover`",
+            FULL: f"the disk of {where} is full; free some space, then run again",
+            CANTOPEN: f"{where} cannot be opened ({said}); check its folder and the rights of the file",
+            NOTADB: f"{self.place} is not a tracker: not an SQLite database; give another file",
+        }.get(code)
+        if advice is None and isinstance(error, IntegrityError):
+            advice = f"{where} refused a record: {said}"
+        if advice is None and isinstance(error, DBAPIError):
+            advice = f"{where} failed: {said}"
+        return TrackerError(advice or f"{where} failed: {type(error).__name__}: {said}")
+
+
+def parse(url: str | Path) -> URL:
+    """A path or a URL as a SQLAlchemy URL; SQLite's paths made absolute."""
+    text = str(url)
+    try:
+        parsed = make_url(text) if "://" in text else URL.create("sqlite", database=text)
+    except (UrlError, ValueError) as error:
+        raise TrackerError(f"{text!r} is neither a path nor a database URL; change --tracker") from error
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    if not parsed.database or parsed.database == ":memory:":
+        raise TrackerError("a tracker must be a file: one in memory is lost with the process; change --tracker")
+    return parsed.set(database=os.path.abspath(os.path.expanduser(parsed.database)))
+
+
+def sqlite_url(url: URL, *, read_only: bool) -> URL:
+    """The URL to connect with, once the path was found usable.
+
+    Raises:
+        TrackerError: no such folder, no such file to read, or a folder in its place.
+    """
+    path = Path(url.database or "")
+    try:
+        exists, folder = path.exists(), path.is_dir()
+    except OSError as error:
+        raise TrackerError(f"the tracker {path} cannot be opened: {error.strerror}; change --tracker") from error
+    if folder:
+        raise TrackerError(f"{path} is a folder, not a tracker; give the file inside it, such as {path / 'tracker.db'}")
+    if read_only and not exists:
+        raise TrackerError(f"there is no tracker at {path}; start a campaign with `loopsmith run`, or give --tracker")
+    if not path.parent.is_dir():
+        raise TrackerError(f"the folder {path.parent} of the tracker does not exist; create it, or change --tracker")
+    if not read_only:
+        return url
+    query = {"mode": "ro", "uri": "true"}
+    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        # In a folder that cannot be written SQLite cannot make the files of WAL mode; nobody else can write either.
+        query["immutable"] = "1"
+    return url.set(database=f"file:{quote(str(path))}", query=query)

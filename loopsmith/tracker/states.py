@@ -1,0 +1,60 @@
+"""The candidate's state machine: the one place that says which state may follow which."""
+
+from loopsmith.errors import IllegalTransition
+from loopsmith.records import Status
+
+# What a run stopped in the middle goes back to, when the campaign is resumed.
+RELEASES = {
+    Status.RUNNING: Status.PLANNED,
+    Status.VERIFYING: Status.GENERATED,
+    Status.CONFIRMING: Status.SCREENED,
+}
+
+# state -> the states that may follow. A verdict has none: it is final.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PLANNED: frozenset({Status.RUNNING, Status.FAILED}),
+    Status.RUNNING: frozenset(
+        {
+            *(Status.GENERATED, RELEASES[Status.RUNNING]),
+            *(Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.DUPLICATE),
+        }
+    ),
+    Status.GENERATED: frozenset({Status.VERIFYING, Status.REJECTED, Status.FAILED, Status.DUPLICATE}),
+    Status.VERIFYING: frozenset(
+        {
+            *(Status.SCREENED, RELEASES[Status.VERIFYING]),
+            *(Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT),
+        }
+    ),
+    Status.SCREENED: frozenset(
+        {Status.CONFIRMING, Status.KEPT, Status.DISCARDED, Status.FAILED, Status.QUARANTINED},
+    ),
+    Status.CONFIRMING: frozenset(
+        {
+            *(Status.KEPT, Status.DISCARDED, RELEASES[Status.CONFIRMING]),
+            *(Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.QUARANTINED),
+        }
+    ),
+    **{status: frozenset() for status in Status if status.final},
+}
+
+
+def allows(from_: Status, to: Status) -> bool:
+    return to in TRANSITIONS[from_]
+
+
+def sources(to: Status) -> tuple[Status, ...]:
+    """The states from which `to` may be entered, in the order of a candidate's life."""
+    return tuple(status for status in Status if allows(status, to))
+
+
+def require(from_: Status, to: Status, *, candidate: str = "a candidate") -> None:
+    """Check one step.
+
+    Raises:
+        IllegalTransition: naming the candidate, its state and the asked one.
+    """
+    if not allows(from_, to):
+        possible = ", ".join(status for status in Status if allows(from_, status))
+        after = f"only {possible} may follow" if possible else f"{from_} is final"
+        raise IllegalTransition(f"candidate {candidate} is {from_} and cannot become {to}: {after}")

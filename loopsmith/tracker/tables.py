@@ -1,0 +1,339 @@
+"""The tables, as SQLModel classes. They never leave this folder: the store returns records.
+
+A `table=True` model does not validate, so what must hold is said as a constraint of the database. The migrations
+are the truth about existing databases; a test holds them equal to these classes.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, cast
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Dialect, Index, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import DateTime as SqlDateTime
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+from loopsmith.records import CampaignStatus, Phase, Status, Verdict
+
+NAMING = {
+    "ix": "ix_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Words(TypeDecorator[str]):
+    """Text that any database takes: what programs and models print may hold NUL or lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A UTC time; SQLite does not keep the zone, so it is put back."""
+
+    impl = SqlDateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+def finite(value: Any) -> Any:
+    """`value` with NaN and infinities replaced by None: JSON has no such numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def dump_json(value: Any) -> str:
+    try:
+        dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:
+        dumped = json.dumps(finite(value), ensure_ascii=False, default=str)
+    return dumped if dumped.isascii() else dumped.encode("utf-8", "replace").decode()
+
+
+def one_of(column: str, values: Iterable[StrEnum] | Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def not_negative(*columns: str) -> CheckConstraint:
+    return CheckConstraint(" AND ".join(f"{column} >= 0" for column in columns), name="not_negative")
+
+
+def whole_effect() -> CheckConstraint:
+    """An effect is there with its interval, or not at all."""
+    missing = " AND ".join(f"effect_{part} IS NULL" for part in ("mean", "low", "high", "samples"))
+    present = " AND ".join(f"effect_{part} IS NOT NULL" for part in ("mean", "low", "high", "samples"))
+    return CheckConstraint(f"({missing}) OR ({present} AND effect_samples >= 0)", name="effect")
+
+
+def words(**options: Any) -> Any:
+    return Field(sa_type=Words, **options)
+
+
+def moment() -> Any:
+    return Field(sa_type=Moment)
+
+
+def json_map() -> Any:
+    return Field(sa_type=JSON)
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """The root of the tracker's tables, apart from any other SQLModel tables in the process."""
+
+
+class Campaign(Base, table=True):
+    __table_args__ = (one_of("status", CampaignStatus), not_negative("elapsed"), Index(None, "workflow_path"))
+
+    id: str = words(primary_key=True)
+    name: str = words()
+    status: str = words()
+    stop_reason: str | None = words()
+    message: str | None = words()
+    workflow_path: str = words()
+    workflow_text: str = words()
+    workflow_hash: str = words()
+    identity_hash: str = words()
+    settings: dict[str, Any] = json_map()
+    source: str = words()
+    origin_commit: str = words()
+    baseline_commit: str = words()
+    exact: bool | None
+    elapsed: float
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class Task(Base, table=True):
+    __table_args__ = (
+        one_of("status", ("open", "done")),
+        CheckConstraint("number >= 1", name="number"),
+        UniqueConstraint("campaign_id", "number"),
+    )
+
+    id: str = words(primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    number: int
+    title: str = words()
+    status: str = words()
+
+
+class Round(Base, table=True):
+    __table_args__ = (
+        CheckConstraint("number >= 1", name="number"),
+        UniqueConstraint("campaign_id", "number"),
+        # At most one round of a campaign is open: resuming depends on it.
+        Index(
+            "uq_round_open",
+            "campaign_id",
+            unique=True,
+            sqlite_where=text("NOT finished"),
+            postgresql_where=text("NOT finished"),
+        ),
+    )
+
+    id: str = words(primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    task_id: str = words(foreign_key="task.id")
+    number: int
+    baseline_commit: str = words()
+    finished: bool
+    created_at: datetime = moment()
+
+
+class Candidate(Base, table=True):
+    __table_args__ = (
+        one_of("status", Status),
+        CheckConstraint("number >= 1 AND attempt >= 1", name="number"),
+        not_negative("lines_added", "lines_removed"),
+        UniqueConstraint("campaign_id", "number"),
+        Index(None, "campaign_id", "status"),
+        Index(None, "campaign_id", "tree", "parent_commit"),
+        Index(None, "round_id"),
+    )
+
+    id: str = words(primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    round_id: str = words(foreign_key="round.id")
+    number: int
+    status: str = words()
+    attempt: int
+    seed: int = Field(sa_type=BigInteger)
+    agent: str = words()
+    parent_commit: str = words()
+    retry_of: str | None = words(foreign_key="candidate.id")
+    emphasis: str = words()
+    hypothesis: str = words()
+    summary: str = words()
+    finish_reason: str = words()
+    commit_id: str | None = words()  # not `commit`, which people would have to quote
+    tree: str | None = words()
+    lines_added: int
+    lines_removed: int
+    params: dict[str, Any] = json_map()
+    value: float | None
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class Measurement(Base, table=True):
+    __table_args__ = (
+        one_of("phase", Phase),
+        not_negative("pair", "seconds"),
+        # The comparison also refuses NaN, which some databases sort above every number.
+        CheckConstraint("abs(value) <= 1.7976931348623157e308", name="finite"),
+        UniqueConstraint("candidate_id", "commit_id", "phase", "pair", "metric"),
+        # NULLs differ from each other in the constraint above, so a baseline's own runs need one of theirs.
+        Index(
+            "uq_measurement_baseline",
+            *("campaign_id", "commit_id", "phase", "pair", "metric"),
+            unique=True,
+            sqlite_where=text("candidate_id IS NULL"),
+            postgresql_where=text("candidate_id IS NULL"),
+        ),
+        Index(None, "campaign_id", "commit_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    commit_id: str = words()
+    phase: str = words()
+    pair: int
+    metric: str = words()
+    value: float
+    seed: int = Field(sa_type=BigInteger)
+    seconds: float
+    log: str | None = words()
+    created_at: datetime = moment()
+
+
+class Decision(Base, table=True):
+    __table_args__ = (
+        one_of("verdict", Verdict),
+        whole_effect(),
+        UniqueConstraint("candidate_id"),
+        Index(None, "campaign_id", "verdict"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    candidate_id: str = words(foreign_key="candidate.id")
+    verdict: str = words()
+    reason: str = words()
+    rule: str = words()
+    effect_mean: float | None
+    effect_low: float | None
+    effect_high: float | None
+    effect_samples: int | None
+    value: float | None
+    baseline_value: float | None
+    evidence: dict[str, Any] = json_map()
+    created_at: datetime = moment()
+
+
+class Reflection(Base, table=True):
+    __table_args__ = (
+        one_of("outcome", Verdict),
+        whole_effect(),
+        UniqueConstraint("candidate_id"),
+        Index(None, "campaign_id", "outcome"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    hypothesis: str = words()
+    outcome: str = words()
+    effect_mean: float | None
+    effect_low: float | None
+    effect_high: float | None
+    effect_samples: int | None
+    lesson: str = words()
+    avoid: str = words()
+    try_next: str = words()
+    error: str = words()
+    created_at: datetime = moment()
+
+
+class Usage(Base, table=True):
+    __table_args__ = (
+        not_negative("input_tokens", "cached_tokens", "output_tokens", "cost_usd", "seconds"),
+        Index(None, "campaign_id"),
+        Index(None, "round_id"),
+        Index(None, "candidate_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    round_id: str | None = words(foreign_key="round.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    role: str = words()
+    model: str = words()
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float
+    seconds: float
+    settled: bool
+    created_at: datetime = moment()
+
+
+class Event(Base, table=True):
+    __table_args__ = (Index(None, "campaign_id", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    name: str = words()
+    round_id: str | None = words(foreign_key="round.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    data: dict[str, Any] = json_map()
+    created_at: datetime = moment()
+
+
+class Artifact(Base, table=True):
+    __table_args__ = (
+        not_negative("size"),
+        UniqueConstraint("campaign_id", "path"),
+        Index(None, "candidate_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    kind: str = words()
+    path: str = words()
+    size: int = Field(sa_type=BigInteger)
+    created_at: datetime = moment()
+
+
+def table_of(model: type[Base]) -> Table:
+    """The Core table of a model: the verbs use plain statements, which are quicker than a session."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]
+
+
+METADATA = Base.metadata
+campaign, task, round_, candidate, measurement = map(table_of, (Campaign, Task, Round, Candidate, Measurement))
+decision, reflection, usage, event, artifact = map(table_of, (Decision, Reflection, Usage, Event, Artifact))

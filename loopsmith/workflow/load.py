@@ -1,0 +1,175 @@
+"""A workflow file becomes a validated `Workflow`, or every reason why it cannot."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from loopsmith.errors import WorkflowError
+from loopsmith.workflow.front import Data, Problem
+from loopsmith.workflow.problems import sentences
+from loopsmith.workflow.render import template_problems
+from loopsmith.workflow.schema import Settings
+from loopsmith.workflow.units import format_size, quoted
+from loopsmith.workflow.values import editable_matcher
+
+DEFAULT_FILES = ("WORKFLOW.md", "program.md")
+STATE_FOLDER = ".loopsmith"
+_LARGEST = 10**6
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A parsed workflow file with the overrides of this run.
+
+    Attributes:
+        path: absolute.
+        text: the whole file.
+        body: the prompt's template, after the front matter.
+        body_line: the line of the file in which the body starts, from 1.
+        overrides: as given, such as `budget.rounds=5`.
+    """
+
+    path: Path
+    text: str
+    body: str
+    body_line: int
+    settings: Settings
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def source(self) -> Path:
+        """The source folder, absolute."""
+        return Path(os.path.abspath(self.folder / self.settings.workspace.source))
+
+    @property
+    def state(self) -> Path:
+        """The folder that loopsmith keeps its state in, absolute."""
+        root = self.settings.workspace.root
+        return self.source / STATE_FOLDER if root is None else Path(os.path.abspath(self.folder / root))
+
+    @property
+    def digest(self) -> str:
+        """Changes with the file and the overrides."""
+        return _sha256([self.text, *self.overrides])
+
+    @property
+    def identity(self) -> str:
+        """Changes only with what makes results incomparable: objective, verifier, editable and linked files."""
+        settings = self.settings.model_dump(mode="json", include={"objective", "verify"})
+        workspace = self.settings.workspace
+        return _sha256([settings, workspace.editable, workspace.link])
+
+    @cached_property
+    def editable(self) -> Callable[[str], bool]:
+        """Whether a candidate may change a path of the source. Never the workflow itself, nor loopsmith's state."""
+        never = [STATE_FOLDER, ".git"]
+        for path in (self.path, self.state):
+            if path.is_relative_to(self.source):
+                never.append(path.relative_to(self.source).as_posix())
+        return editable_matcher(self.settings.workspace.editable, never)
+
+
+def find(path: Path | None = None) -> Path:
+    """The workflow file: `path`, or the default file in that folder or the present one.
+
+    Raises:
+        WorkflowError: there is no such file.
+    """
+    folder = path or Path()
+    if path and not path.is_dir():
+        if not path.exists():
+            raise WorkflowError(f"{path}: there is no such file")
+        if not path.is_file():
+            raise WorkflowError(f"{path}: this is not a regular file")
+        return path
+    for name in DEFAULT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    where = f"{path}: this folder" if path else "the present folder"
+    raise WorkflowError(f"{where} holds neither {' nor '.join(DEFAULT_FILES)}; name the workflow's file")
+
+
+def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
+    """Read and validate a workflow.
+
+    Args:
+        path: the file, as `find` takes it.
+        overrides: `a.b=value` texts, each value YAML; they win over the file.
+
+    Raises:
+        WorkflowError: with every problem, each with its line or its override.
+    """
+    file = find(path)
+    text = _read(file)
+    front, body, body_line, problem = _split(text)
+    if problem:
+        raise WorkflowError(problem.show(str(file)))
+    data = Data()
+    data.read(front, first_line=2)
+    readable = not data.problems  # else a key may look missing only because it could not be read
+    data.override(overrides)
+    problems = data.problems
+    problems += [Problem.at(body_line + line, message) for line, message in template_problems(body)]
+    absolute = Path(os.path.abspath(file))
+    settings = None
+    try:
+        settings = Settings.model_validate({"name": absolute.parent.name or "campaign", **data.values})
+        if "name" not in data.values:
+            settings.model_fields_set.discard("name")  # the folder's name is the default
+    except ValidationError as error:
+        found = [(path, message) for path, message in sentences(error) if readable or "is missing" not in message]
+        problems += [Problem.at(data.origin(path), message) for path, message in found]
+    if settings:
+        workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides))
+        if not workflow.source.is_dir():
+            origin = data.origin(("workspace", "source"))
+            problems.append(Problem.at(origin, f"`workspace.source`: there is no folder {quoted(workflow.source)}"))
+        if not problems:
+            return workflow
+    raise WorkflowError(*dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order)))
+
+
+def _read(file: Path) -> str:
+    try:
+        if (size := file.stat().st_size) > _LARGEST:
+            raise WorkflowError(f"{file}: {format_size(size)} is too large for a workflow; is this the right file?")
+        content = file.read_bytes()
+    except OSError as error:
+        raise WorkflowError(f"{file}: it cannot be read: {(error.strerror or str(error)).lower()}") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        wrong = content[error.start]
+        raise WorkflowError(f"{file}:{line}: the byte {wrong:#04x} is not UTF-8; save the file as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _split(text: str) -> tuple[str, str, int, Problem | None]:
+    """Front matter, body, the body's first line, and what is wrong with the fences."""
+    lines = text.split("\n")
+    if lines[0].rstrip() != "---":
+        message = "the file must start with front matter: a line `---`, then `key: value` lines, then a line `---`"
+        return "", "", 1, Problem.at(1, message)
+    end = next((index for index, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
+    if end is None:
+        return "", "", 1, Problem.at(1, "the front matter that starts here is not closed by a line `---`")
+    return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2, None
+
+
+def _order(problem: Problem) -> tuple[bool, int]:
+    return bool(problem.source), problem.line
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,202 @@
+"""The settings of a workflow: what may stand in its front matter, with every default."""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from loopsmith.records import WorkerLimits
+from loopsmith.workflow.agent import AgentField, Section, TunerAgent, require_registered
+from loopsmith.workflow.units import Count, Duration, Money, Size
+from loopsmith.workflow.values import (
+    AnyPath,
+    Bound,
+    Effect,
+    EnvValue,
+    Glob,
+    InnerPath,
+    Many,
+    MetricName,
+    MetricPattern,
+    MinEffect,
+    Pattern,
+    Text,
+    VariableName,
+)
+
+
+class Objective(Section):
+    """Which metric is improved, and what counts as better."""
+
+    metric: MetricName = Field(description="the metric that the verifier prints")
+    direction: Literal["minimize", "maximize"] = Field(description="minimize or maximize")
+    min_effect: Effect = Field(
+        default=MinEffect(), description="smallest gain worth keeping: 1% of the baseline, or a number in metric units"
+    )
+    target: float | None = Field(default=None, description="the campaign ends when the baseline reaches it")
+
+    def gain(self, baseline: float, value: float) -> float:
+        """How much better `value` is than `baseline`: a share of |baseline|, negative when it is worse.
+
+        A baseline of zero has no share; the absolute difference is returned then.
+        """
+        difference = value - baseline if self.direction == "maximize" else baseline - value
+        return difference / abs(baseline) if baseline else difference
+
+    def clears(self, baseline: float, gain: float) -> bool:
+        """Whether a `gain` over `baseline`, as `gain()` returns it, is above zero and at least `min_effect`.
+
+        A gain that falls short of `min_effect` by rounding alone (1e-9 of it) clears it.
+        """
+        needed = self.min_effect.value
+        if self.min_effect.relative:
+            needed = needed if baseline else 0.0
+        elif baseline:
+            needed /= abs(baseline)
+        return gain > 0 and (gain >= needed or math.isclose(gain, needed, rel_tol=1e-9))
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether `value` is strictly better than `other`."""
+        return value > other if self.direction == "maximize" else value < other
+
+    def reached(self, value: float) -> bool:
+        """Whether `value` is at the target or beyond; never without a target."""
+        return self.target is not None and not self.better(self.target, value)
+
+
+class Workspace(Section):
+    """What is worked on, and what a candidate may change of it."""
+
+    source: AnyPath = Field(default=Path("."), description="the source folder, relative to the workflow's folder")
+    editable: Many[Glob] = Field(
+        min_length=1, description="the files that a candidate may change, in patterns as .gitignore has them"
+    )
+    link: Many[InnerPath] = Field(default=(), description="inputs of the source that are linked read-only, not copied")
+    exclude: Many[Glob] = Field(default=(), description="files of the source to leave out, in patterns as .gitignore")
+    root: AnyPath | None = Field(default=None, description="where loopsmith keeps its state; none: SOURCE/.loopsmith")
+    max_size: Size = Field(default=10**9, description="the largest source that is copied")
+
+
+class Resources(Section):
+    """What a run of the verifier has for itself while it measures."""
+
+    cpu: int | None = Field(
+        default=None, ge=1, description="CPU cores, pinned, so that several runs fit side by side; none: all, one run at a time"
+    )
+    gpu: int = Field(default=0, ge=0, description="GPUs")
+
+
+class Verify(Section):
+    """How a candidate is checked and measured."""
+
+    command: Text = Field(description="the shell command that prints the metric")
+    timeout: Duration = Field(default=600.0, description="of one command: a setup step, a check or a measurement")
+    setup: Many[Text] = Field(default=(), description="run in each fresh folder before anything else, such as a build")
+    checks: Many[Text] = Field(default=(), description="commands that must succeed before anything is measured")
+    constraints: dict[MetricName, Bound] = Field(
+        default={}, description='per metric: "<= 2000", ">= baseline", "within 1% of baseline"'
+    )
+    resources: Resources = Field(default=Resources(), description="exclusive while measuring")
+    metrics: dict[MetricName, MetricPattern] = Field(
+        default={}, description="a regular expression with one group, for output in another form"
+    )
+    env: dict[VariableName, EnvValue] = Field(
+        default={}, description="environment variables for the commands; $VAR is replaced"
+    )
+    output_limit: Size = Field(default=10**7, description="output of one command that is kept")
+
+
+class Calibrate(Section):
+    """How the untouched source is measured first."""
+
+    runs: int = Field(default=5, ge=2, description="runs of the verifier on the baseline")
+
+
+class Repeats(Section):
+    """How often a promising candidate is measured again."""
+
+    confirm: int = Field(default=5, ge=2, description="pairs of runs, candidate and baseline, on fresh seeds")
+
+
+class PerRound(Section):
+    """Limits of one round."""
+
+    cost_usd: Money | None = Field(default=None, description="money for models")
+    tokens: Count | None = Field(default=None, description="input and output tokens")
+
+
+class PerWorker(Section):
+    """Limits of one worker."""
+
+    turns: int | None = Field(default=30, ge=1, description="model calls")
+    wall_clock: Duration | None = Field(default=900.0, description="time, thinking and tools together")
+    cost_usd: Money | None = Field(default=None, description="money for models")
+    tokens: Count | None = Field(default=None, description="input and output tokens")
+
+    def limits(self) -> WorkerLimits:
+        return WorkerLimits(turns=self.turns, wall_clock=self.wall_clock, cost_usd=self.cost_usd, tokens=self.tokens)
+
+
+class Budget(Section):
+    """Limits of the campaign, over all its runs; without a value there is no such limit."""
+
+    wall_clock: Duration | None = Field(default=None, description="time that loopsmith runs")
+    rounds: int | None = Field(default=None, ge=1, description="rounds")
+    candidates: int | None = Field(default=None, ge=1, description="candidates")
+    cost_usd: Money | None = Field(default=None, description="money for models")
+    tokens: Count | None = Field(default=None, description="input and output tokens")
+    stall_rounds: int | None = Field(default=25, ge=1, description="rounds in a row without a keep")
+    per_round: PerRound = Field(default=PerRound(), description="limits of one round")
+    per_worker: PerWorker = Field(default=PerWorker(), description="limits of one worker")
+
+
+class Search(Section):
+    """How many candidates a round has, and which baseline they start from."""
+
+    candidates_per_round: int = Field(default=4, ge=1, description="workers that each try something else")
+    workers: int = Field(default=4, ge=1, description="workers that run at the same time")
+    policy: Text = Field(default="greedy", description="greedy: always from the best baseline; or a plug-in's name")
+    plan: bool | None = Field(
+        default=None, description="a planner gives each worker a hypothesis; none: where a model works and has company"
+    )
+
+    @field_validator("policy")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        require_registered(value, "loopsmith.policies", ("greedy",))
+        return value
+
+
+class Guardrails(Section):
+    """What a patch must not do, whatever it gains."""
+
+    max_changed_lines: int = Field(default=500, ge=1, description="lines added and removed")
+    max_file_size: Size = Field(default=10**6, description="of each changed file")
+    forbid: Many[Pattern] = Field(default=(), description="regular expressions that no added line may match")
+    network: Literal["none", "allow"] = Field(default="none", description="for the verifier and a worker's commands")
+
+
+class Memory(Section):
+    """What workers learn from earlier ones."""
+
+    brief_tokens: int = Field(default=6000, ge=500, description="length of a brief, in tokens (about 4 characters)")
+
+
+class Settings(Section):
+    """Everything that the front matter says, and the default of what it does not say."""
+
+    name: Text = Field(default="campaign", description="the campaign's name; none: the workflow's folder")
+    objective: Objective = Field(description="what is improved")
+    workspace: Workspace = Field(description="what is worked on")
+    verify: Verify = Field(description="how a candidate is checked and measured")
+    calibrate: Calibrate = Field(default=Calibrate(), description="how the baseline is measured first")
+    repeats: Repeats = Field(default=Repeats(), description="how a promising candidate is measured again")
+    budget: Budget = Field(default=Budget(), description="when to stop")
+    search: Search = Field(default=Search(), description="how candidates are looked for")
+    agent: AgentField = Field(default=TunerAgent(), description="who works")
+    guardrails: Guardrails = Field(default=Guardrails(), description="what a patch must not do")
+    memory: Memory = Field(default=Memory(), description="what workers learn from earlier ones")
+    sandbox: Literal["auto", "required", "off"] = Field(
+        default="auto", description="bubblewrap around every command: where it works, always, or never"
+    )

@@ -1,0 +1,1 @@
+"""Where candidates live: snapshots of the source, folders to work and verify in, changes, the sandbox."""
