@@ -4,15 +4,30 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from loopsmith.agents.model import Completion, Message, Model, Tokens, Tool, ToolMessage, ToolResult, UserMessage
-from loopsmith.agents.retry import Unanswered, persist
-from loopsmith.errors import ProviderError
+from pydantic import BaseModel
+
+from loopsmith.agents.arguments import BadArguments, read, tool
+from loopsmith.agents.model import (
+    Completion,
+    Message,
+    Model,
+    Stop,
+    Tokens,
+    Tool,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+)
+from loopsmith.agents.retry import PATIENCE, Unanswered, persist
+from loopsmith.errors import LoopsmithError, ProviderError
 from loopsmith.records import Usage
 
-BYTES_PER_TOKEN = 2  # real text has three or four, so that the reserved cost is above the real one
-OVERHEAD = 1000  # tokens that providers add for the tools and around messages
+A = TypeVar("A", bound=BaseModel)
+BYTES_PER_TOKEN = 2  # text and code have three or four, so that what is reserved covers what is used
+OVERHEAD = 1000  # tokens that providers add of their own, for the tools mostly
 
 
 class OutOfTime(Exception):
@@ -37,30 +52,28 @@ class Conversation:
     tools: Sequence[Tool]
     deadline: float | None = None
     messages: list[Message] = field(default_factory=list)
-    _counted: int = field(default=0, init=False)  # messages that `_known` covers
-    _known: int = field(default=0, init=False)  # tokens, by the provider's own count
 
     async def ask(self, *, force: str | None = None) -> Completion:
-        """The model's answer to the messages so far, which it joins.
+        """The model's answer to the messages so far. It joins them.
 
         Raises:
             LimitReached: the ledger does not allow the call; nothing was spent.
             OutOfTime: the deadline came.
-            ConversationError, ProviderError: see `Model.complete`. An endpoint that stays silent is a ProviderError,
-                so that no candidate is blamed for it.
+            ConversationError: this conversation cannot go on.
+            ProviderError: no conversation can. An endpoint that stays silent is one of these, so that no candidate
+                is blamed for it.
         """
-        most = self.bound()
-        row: int | None = None
-        begun = time.monotonic()
+        begun, most, row = time.monotonic(), self.bound(), None
+        if self.deadline is not None and begun >= self.deadline:
+            raise OutOfTime
 
         async def attempt() -> Completion:
             nonlocal row
             if row is None:
                 row = self.reserve(self._usage(most, begun))
+            left = None if self.deadline is None else max(0.1, self.deadline - time.monotonic())
             try:
-                return await self.model.complete(
-                    self.system, self.messages, self.tools, force=force, timeout=self.time_left()
-                )
+                return await self.model.complete(self.system, self.messages, self.tools, force=force, timeout=left)
             except Unanswered as error:
                 if error.charged:
                     row = None  # it may have been worked on: the reservation stands, and the next try has its own
@@ -68,22 +81,103 @@ class Conversation:
 
         try:
             answer = await persist(attempt, answered=self.model.answered, deadline=self.deadline)
-        except Unanswered as error:
+        except LoopsmithError as error:
             if row is not None:
                 self.settle(row, self._usage(Tokens(), begun))
-            if any(isinstance(message, Completion) for message in self.messages) and self._late():
-                raise OutOfTime from error
-            seconds = time.monotonic() - begun
-            raise ProviderError(
-                f"{self.model.name} gave no answer in {seconds:.0f} s ({error}); "
-                "check agent.base_url and the provider's status, then run again"
-            ) from error
-        except (ProviderError, ValueError):
+            if isinstance(error, Unanswered):
+                raise self._silence(error, time.monotonic() - begun) from error
             raise
         assert row is not None
         self.settle(row, self._usage(answer.tokens or most, begun))
         self.messages.append(answer)
-        if answer.tokens is not None:
-            self._known = answer.tokens.input + answer.tokens.output
-            self._counted = len(self.messages)
         return answer
+
+    def bound(self) -> Tokens:
+        """The most that the next call can use: what the provider counted last, what was said since, a full answer."""
+        counted, known = 0, OVERHEAD + _tokens(self.system) + sum(_tokens(str(tool)) for tool in self.tools)
+        for index, message in enumerate(self.messages, 1):
+            if isinstance(message, Completion) and message.tokens is not None:
+                counted, known = index, message.tokens.input + message.tokens.output
+        prompt = known + sum(_tokens(str(message)) for message in self.messages[counted:])
+        return Tokens(input=prompt, written=prompt, output=self.model.max_tokens)
+
+    def _silence(self, error: Unanswered, seconds: float) -> Exception:
+        """What it means that no answer came. Only a worker that was answered before may have run out of its own time."""
+        answered = any(isinstance(message, Completion) for message in self.messages)
+        if answered and self.deadline is not None and seconds < PATIENCE:
+            return OutOfTime()
+        return ProviderError(
+            f"{self.model.name} gave no answer in {seconds:.0f} s ({error}); "
+            "check agent.base_url, the network and the provider's status, then run again"
+        )
+
+    def _usage(self, tokens: Tokens, begun: float) -> Usage:
+        return Usage(
+            role=self.role,
+            model=self.model.name,
+            input_tokens=tokens.input,
+            cached_tokens=tokens.cached,
+            output_tokens=tokens.output,
+            cost_usd=self.model.cost(tokens),
+            seconds=time.monotonic() - begun,
+        )
+
+
+async def complete_once(
+    model: Model,
+    answer: type[A],
+    *,
+    role: str,
+    system: str,
+    prompt: str,
+    reserve: Callable[[Usage], int],
+    settle: Callable[[int, Usage], None],
+    deadline: float | None = None,
+) -> A | None:
+    """One structured answer, through a tool that the model must call.
+
+    Args:
+        answer: what to answer with; its docstring and its fields' descriptions are shown to the model.
+
+    Returns:
+        None if the model does not give one, asked twice.
+
+    Raises:
+        as `Conversation.ask`.
+    """
+    wanted = tool(answer)
+    talk = Conversation(
+        model=model,
+        role=role,
+        reserve=reserve,
+        settle=settle,
+        system=system,
+        tools=(wanted,),
+        deadline=deadline,
+        messages=[UserMessage(text=prompt)],
+    )
+    for _ in range(2):
+        reply = await talk.ask(force=wanted.name)
+        if reply.stop is Stop.REFUSED:
+            return None
+        call = next((call for call in reply.calls if call.name == wanted.name), None) or _written_out(reply, wanted)
+        try:
+            return read(answer, call)
+        except BadArguments as problem:
+            results = tuple(ToolResult(call_id=c.id, text=str(problem), failed=True) for c in reply.calls)
+            talk.messages.append(ToolMessage(results=results) if results else UserMessage(text=str(problem)))
+    return None
+
+
+def _written_out(reply: Completion, wanted: Tool) -> ToolCall:
+    """The call that a model wrote as JSON text, as small local ones do."""
+    text = reply.text[reply.text.find("{") : reply.text.rfind("}") + 1]
+    try:
+        arguments = json.loads(text)
+    except json.JSONDecodeError:
+        return ToolCall(id="", name=wanted.name, arguments={}, problem=f"call the tool `{wanted.name}`")
+    return ToolCall(id="", name=wanted.name, arguments=arguments if isinstance(arguments, dict) else {})
+
+
+def _tokens(text: str) -> int:
+    return len(text.encode(errors="replace")) // BYTES_PER_TOKEN + 1

@@ -3,8 +3,9 @@
 The types are neutral; anthropic.py and openai.py translate them. Importing this module imports no SDK.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -85,6 +86,27 @@ class Completion:
 
 
 Message = UserMessage | ToolMessage | Completion
+
+
+def tool_call(id: str, name: str, arguments: object) -> ToolCall:
+    """A call as an SDK gives it: the arguments are an object, or JSON text that should be one."""
+    problem = ""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except json.JSONDecodeError as error:
+            problem = f"they are not JSON ({error})"
+    if not isinstance(arguments, dict):
+        arguments, problem = {}, problem or "they are not an object"
+    return ToolCall(id=id, name=name, arguments=arguments, problem=problem)
+
+
+def whole(calls: Sequence[ToolCall], stop: Stop) -> tuple[ToolCall, ...]:
+    """The calls, the last marked where the answer was cut within it."""
+    if stop is not Stop.LENGTH or not calls:
+        return tuple(calls)
+    cut = "your answer was cut off at its length limit; say less in one answer, or write a file in parts"
+    return (*calls[:-1], replace(calls[-1], problem=cut))
 
 
 class ConversationError(LoopsmithError):

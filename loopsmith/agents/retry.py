@@ -88,7 +88,6 @@ def _failure(state: RetryCallState) -> Unanswered:
 class Endpoint:
     """What a failure message needs to name."""
 
-    kind: str  # anthropic | openai
     model: str
     url: str
     key: str  # the variable that holds the key, such as $OPENAI_API_KEY
@@ -135,7 +134,9 @@ def failure(endpoint: Endpoint, status: int, text: str, code: str, headers: Mapp
         return ConversationError(f"{endpoint.model} refuses the content ({said})")
     if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
         return Unanswered(said, retry_after=retry_after(headers))
-    return ProviderError(f"{endpoint.url} rejects the request for `{endpoint.model}` ({said}); correct the agent's keys")
+    return ProviderError(
+        f"{endpoint.url} rejects the request for `{endpoint.model}` ({said}); correct the agent's keys"
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -152,3 +153,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def silence(endpoint: Endpoint, error: Exception) -> Unanswered:
+    """What it means that no HTTP answer came: nobody is there, it took too long, or it was lost on its way."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    names = {type(link).__name__ for link in chain}  # of httpx2, below both SDKs
+    last = endpoint.clean(str(chain[-1])) or type(chain[-1]).__name__
+    if names & {"ConnectError", "ConnectTimeout"}:
+        return Unanswered(f"cannot connect to {endpoint.url}: {last}")
+    if names & {"TimeoutError", "APITimeoutError"}:
+        return Unanswered(f"{endpoint.url} took too long", charged=True)
+    return Unanswered(f"{endpoint.url} broke off: {last}", charged=True)

@@ -1,11 +1,14 @@
 """Plan: the next round's slots, from the runner-up, a planner's hypotheses and what the budget allows."""
 
+from collections.abc import Sequence
+
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import observe
 from loopsmith.campaign.services import reserve
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import LimitReached
 from loopsmith.records import Candidate, Round, Status, Usage
+from loopsmith.search.brief import fence
 from loopsmith.search.planner import plan_hypotheses
 from loopsmith.search.policy import plan_slots
 
@@ -47,10 +50,31 @@ async def hypotheses(context: Context, number: int, count: int) -> tuple[str, ..
 
     try:
         return await context.stop.unless(
-            plan_hypotheses(context.planner, context.settings, situation, count, book, context.store.settle)
+            plan_hypotheses(
+                context.planner,
+                context.settings,
+                situation,
+                sources(context, situation.files),
+                count,
+                book,
+                context.store.settle,
+            )
         )
     except (LimitReached, Stopped):
         return ()  # the workers meet the same limit or stop, and that ends the campaign if it must
+
+
+def sources(context: Context, files: Sequence[str]) -> str:
+    """The editable files' text, fenced, cut to about as many tokens as a brief may have."""
+    left = context.settings.memory.brief_tokens * 4
+    parts = []
+    for path in files:
+        text = context.repository.read(context.baseline(), path).decode(errors="replace")[:left]
+        left -= len(text)
+        parts.append(f"`{path}`\n{fence(text)}")
+        if left <= 0:
+            break
+    return "\n\n".join(parts)
 
 
 def runner_up(context: Context) -> Candidate | None:

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import IO
 
 from loopsmith.errors import HarnessError
-from loopsmith.process.descendants import MARK, Descendants, kill
+from loopsmith.process.descendants import MARK, Descendants, Over, kill, watching
 from loopsmith.process.output import CappedLog
 from loopsmith.records import Completed
 
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL on a timeout
 _CHUNK = 65_536
-
-_Over = asyncio.Future[None]  # resolved when the first process is dead; failed when its log cannot be written
 
 
 async def run(
@@ -53,7 +51,7 @@ async def run(
     Raises:
         HarnessError: the command cannot be started, its log not written, or a process not ended.
     """
-    over: _Over = asyncio.get_running_loop().create_future()
+    over: Over = asyncio.get_running_loop().create_future()  # resolved by death, or when the log cannot be written
     timed_out = False
     with CappedLog(log, log_limit) as output:
         async with _reading(output, over) as writer:
@@ -65,7 +63,7 @@ async def run(
                     descendants.first = process = _start(argv, cwd, environment, source, writer, output)
                 if process is None:
                     return _completed(argv, 126, log, output.size)
-                with _watching(process, over):
+                with watching(process.pid, over):
                     await asyncio.wait([over], timeout=timeout)
                     if not over.done():
                         timed_out = True
@@ -74,8 +72,6 @@ async def run(
                 seconds = time.monotonic() - began
             finally:
                 await descendants.end()
-        if over.done():
-            over.result()
         return _completed(argv, process.wait(), log, output.size, timed_out, seconds, len(descendants.ended))
 
 
@@ -94,13 +90,14 @@ def _start(
         )
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno != errno.E2BIG:
-            raise HarnessError(f"cannot run {argv[0]} in {cwd}: {error.strerror}; is it there?") from error
+            where = f" ({error.filename})" if error.filename else ""
+            raise HarnessError(f"cannot run {argv[0]} in {cwd}: {error.strerror}{where}") from error
         output.write(f"cannot run the command: {error}\n".encode())
         return None
 
 
 @asynccontextmanager
-async def _reading(output: CappedLog, over: _Over) -> AsyncIterator[int]:
+async def _reading(output: CappedLog, over: Over) -> AsyncIterator[int]:
     """Copy a pipe to the log while in the block, and what it still holds afterwards; gives the end to write to.
 
     Nobody waits for the end of the pipe: a process elsewhere that keeps it open does not hold us up.
@@ -116,17 +113,15 @@ async def _reading(output: CappedLog, over: _Over) -> AsyncIterator[int]:
         """Whether there may be more now."""
         try:
             data = os.read(reader, _CHUNK)
-            output.write(data)
         except BlockingIOError:
             return False
-        except HarnessError as error:
+        output.write(data)
+        if output.failure and not over.done():
+            over.set_result(None)
+        if output.failure or not data:
             loop.remove_reader(reader)
-            if not over.done():
-                over.set_exception(error)
             return False
-        if not data:
-            loop.remove_reader(reader)
-        return bool(data)
+        return True
 
     loop.add_reader(reader, copy)
     try:
@@ -139,43 +134,6 @@ async def _reading(output: CappedLog, over: _Over) -> AsyncIterator[int]:
     finally:
         loop.remove_reader(reader)
         os.close(reader)
-
-
-@contextmanager
-def _watching(process: subprocess.Popen[bytes], over: _Over) -> Iterator[None]:
-    """Resolve `over` when the process is dead; it stays a zombie, so that its number stays its own."""
-    loop = asyncio.get_running_loop()
-    if not hasattr(os, "pidfd_open"):
-        polling = loop.create_task(_poll(process, over))
-        try:
-            yield
-        finally:
-            polling.cancel()
-        return
-    try:
-        handle = os.pidfd_open(process.pid)
-    except OSError as error:
-        raise HarnessError(f"cannot watch a process: {error.strerror}; raise the limit of open files") from error
-
-    def notice() -> None:
-        loop.remove_reader(handle)
-        if not over.done():
-            over.set_result(None)
-
-    loop.add_reader(handle, notice)
-    try:
-        yield
-    finally:
-        loop.remove_reader(handle)
-        os.close(handle)
-
-
-async def _poll(process: subprocess.Popen[bytes], over: _Over) -> None:
-    """Where there is no pidfd."""
-    while process.poll() is None:
-        await asyncio.sleep(0.005)
-    if not over.done():
-        over.set_result(None)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from loopsmith.errors import HarnessError
 MARK = "LOOPSMITH_MARK"
 PATIENCE = 30.0  # seconds for a killed process to be gone
 LINUX = sys.platform == "linux"
+
+Over = asyncio.Future[None]
 
 _live: "dict[str, Descendants]" = {}
 _numbers = itertools.count(1)
@@ -39,7 +42,7 @@ class Descendants:
         become_subreaper()
         self.mark = f"{mark}:{os.getpid()}.{next(_numbers)}"
         self.first: subprocess.Popen[bytes] | None = None  # leader of the command's session and group
-        self.ended: set[int] = set()  # those that outlived it
+        self.ended: set[int] = set()  # those that outlived it and that the kernel would have left
         self._started = uptime()
         _live[self.mark] = self
 
@@ -53,16 +56,16 @@ class Descendants:
         """
         cancelled: asyncio.CancelledError | None = None
         deadline = time.monotonic() + PATIENCE
-        pause = 0.0005
+        loop = asyncio.get_running_loop()
         try:
             while left := self._end_once():
                 if time.monotonic() > deadline:
                     raise HarnessError(f"process {left} cannot be ended; see what it waits for, and run again")
                 try:
-                    await asyncio.sleep(pause)
+                    with watching(left, over := loop.create_future()):
+                        await asyncio.wait([over], timeout=0.1)
                 except asyncio.CancelledError as error:
                     cancelled = error
-                pause = min(2 * pause, 0.05)
         finally:
             del _live[self.mark]
         if cancelled:
@@ -77,7 +80,8 @@ class Descendants:
             if (stat := _stat(pid)) and self._own(pid, stat):
                 left = pid
                 if stat.state not in "ZX":
-                    self.ended.add(pid)
+                    if not _in_sandbox(pid):
+                        self.ended.add(pid)
                     # The whole group at once, so that none of it can fork itself away meanwhile.
                     kill(stat.group, group=True)
                 _reap(pid)
@@ -99,6 +103,50 @@ class Descendants:
         born = stat.started + 0.02  # the kernel counts in ticks of 10 ms
         others = [other for other in tuple(_live.values()) if other is not self]
         return born >= self._started and not any(other._started <= born for other in others)
+
+
+@contextmanager
+def watching(pid: int, over: Over) -> Iterator[None]:
+    """While in the block, `over` is resolved when our child is dead; it stays a zombie, so its number its own."""
+    loop = asyncio.get_running_loop()
+
+    def notice() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    if not hasattr(os, "pidfd_open"):
+        polling = loop.create_task(_poll(pid, notice))
+        try:
+            yield
+        finally:
+            polling.cancel()
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:  # reaped by now
+        notice()
+        yield
+        return
+    except OSError as error:
+        raise HarnessError(f"cannot watch a process: {error.strerror}; raise the limit of open files") from error
+    loop.add_reader(handle, lambda: (loop.remove_reader(handle), notice()))
+    try:
+        yield
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def _poll(pid: int, notice: Callable[[], None]) -> None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        while process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            await asyncio.sleep(0.005)
+    except psutil.NoSuchProcess:
+        pass
+    notice()
 
 
 def sweep(mark_prefix: str) -> int:
@@ -205,6 +253,14 @@ def _marked() -> Iterator[tuple[int, str]]:
         mark = (process.info["environ"] or {}).get(MARK)
         if mark and process.pid != os.getpid():
             yield process.pid, mark
+
+
+def _in_sandbox(pid: int) -> bool:
+    """Whether it is in a PID namespace of its own: the kernel ends all of that with its first process."""
+    try:
+        return LINUX and os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False
 
 
 def _reap(pid: int) -> None:

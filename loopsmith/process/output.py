@@ -38,11 +38,12 @@ class CappedLog:
         limit: bytes, at least 1000.
 
     Raises:
-        HarnessError: the file cannot be written; from every method.
+        HarnessError: the file cannot be written; also at the end of the block, when it could not be before.
     """
 
     def __init__(self, path: Path, limit: int):
         self.size = 0  # bytes written to it, kept or not
+        self.failure: HarnessError | None = None
         self._path = path
         self._limit = max(limit, 1000)
         self._tail_room = min(self._limit // 2, TAIL)
@@ -58,16 +59,17 @@ class CappedLog:
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         try:
-            if self.size > self._limit:
-                self._leave_out_the_middle()
-            self._append(self._tail)
-        except HarnessError:
-            if kind is None:  # else the first failure says more
-                raise
+            if not self.failure:
+                if self.size > self._limit:
+                    self._leave_out_the_middle()
+                self._append(self._tail)
         finally:
             os.close(self._file)
+        if self.failure and kind is None:
+            raise self.failure
 
     def write(self, data: bytes) -> None:
+        """Never raises: see `failure`."""
         room = max(0, self._head_room - self.size)
         self.size += len(data)
         if room:
@@ -103,7 +105,7 @@ class CappedLog:
             while view:
                 view = view[os.write(self._file, view) :]
         except OSError as error:
-            raise self._error(error) from error
+            self.failure = self._error(error)
 
     def _error(self, error: OSError) -> HarnessError:
         return HarnessError(f"cannot write {self._path}: {error.strerror}; mend that and run again")

@@ -16,11 +16,12 @@ from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+from sqlmodel.main import SQLModelMetaclass
 
 from loopsmith.records import CampaignStatus, Phase, Status, Verdict
 
 NAMING = {
-    "ix": "ix_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",
@@ -329,9 +330,9 @@ class Artifact(Base, table=True):
     created_at: datetime = moment()
 
 
-def table_of(model: type[Base]) -> Table:
+def table_of(model: SQLModelMetaclass) -> Table:
     """The Core table of a model: the verbs use plain statements, which are quicker than a session."""
-    return cast(Table, model.__table__)  # type: ignore[attr-defined]
+    return cast(Table, model.__table__)
 
 
 METADATA = Base.metadata

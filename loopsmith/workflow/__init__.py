@@ -29,6 +29,18 @@ from loopsmith.workflow.schema import (
     Verify,
     Workspace,
 )
+from loopsmith.workflow.units import (
+    format_count,
+    format_duration,
+    format_money,
+    format_share,
+    format_size,
+    parse_count,
+    parse_duration,
+    parse_money,
+    parse_share,
+    parse_size,
+)
 from loopsmith.workflow.values import Constraint, MinEffect, Secret, editable_matcher
 
 __all__ = [
@@ -63,6 +75,16 @@ __all__ = [
     "describe",
     "editable_matcher",
     "find",
+    "format_count",
+    "format_duration",
+    "format_money",
+    "format_share",
+    "format_size",
     "load",
+    "parse_count",
+    "parse_duration",
+    "parse_money",
+    "parse_share",
+    "parse_size",
     "render",
 ]

@@ -81,7 +81,7 @@ class Data:
         self.problems += reader.problems
         if isinstance(value, dict):
             self.values, self.origins = value, self.origins | reader.origins
-        elif not reader.problems:
+        elif value is not None:
             self.problems.append(Problem.at(first_line, "the front matter must be a map of `key: value` lines"))
 
     def override(self, assignments: Iterable[str]) -> None:
@@ -115,7 +115,7 @@ class Data:
                 place[path[depth - 1]] = {}
             place = place[path[depth - 1]]
             if not isinstance(place, dict):
-                message = f"`{dotted(path[:depth])}` is not a map, so nothing can be set below it"
+                message = f"{named(path[:depth])} is not a map, so nothing can be set below it"
                 self.problems.append(Problem.at(source, message))
                 return
         self._forget(path)
@@ -185,20 +185,22 @@ class _Reader:
                 continue
             here = (*path, key_node.value)
             if key_node.value in result:
-                self._problem(line, f"{self._name(here)} is given twice, first in line {self.origins[here]}")
+                first = self.origins[here]
+                where = f", first in line {first}" if isinstance(first, int) else ""
+                self._problem(line, f"{self._name(here)} is given twice{where}")
                 continue
             self.origins[here] = self.where(line)
             result[key_node.value] = self._value(value_node, here, around)
         return result
 
     def _name(self, path: KeyPath) -> str:
-        return f"`{dotted(path)}`" if path else self.subject
+        return named(path) if path else self.subject
 
 
-def dotted(path: KeyPath) -> str:
-    """`verify.checks item 2`, as an error names a key."""
+def named(path: KeyPath) -> str:
+    """A key as an error names it: `verify.timeout`, or `verify.checks` item 2, each with its backticks."""
     keys = ".".join(part for part in path if isinstance(part, str))
-    return keys + "".join(f" item {part + 1}" for part in path if isinstance(part, int))
+    return f"`{keys}`" + "".join(f" item {part + 1}" for part in path if isinstance(part, int))
 
 
 def _scalar(tag: str, text: str) -> Any:

@@ -85,7 +85,13 @@ def find(path: Path | None = None) -> Path:
     Raises:
         WorkflowError: there is no such file.
     """
-    folder = path or Path()
+    try:
+        return _find(path)
+    except OSError as error:
+        raise WorkflowError(f"{path}: it cannot be read: {_plain(error)}") from None
+
+
+def _find(path: Path | None) -> Path:
     if path and not path.is_dir():
         if not path.exists():
             raise WorkflowError(f"{path}: there is no such file")
@@ -93,8 +99,8 @@ def find(path: Path | None = None) -> Path:
             raise WorkflowError(f"{path}: this is not a regular file")
         return path
     for name in DEFAULT_FILES:
-        if (folder / name).is_file():
-            return folder / name
+        if (file := (path or Path()) / name).is_file():
+            return file
     where = f"{path}: this folder" if path else "the present folder"
     raise WorkflowError(f"{where} holds neither {' nor '.join(DEFAULT_FILES)}; name the workflow's file")
 
@@ -127,8 +133,7 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         if "name" not in data.values:
             settings.model_fields_set.discard("name")  # the folder's name is the default
     except ValidationError as error:
-        found = [(path, message) for path, message in sentences(error) if readable or "is missing" not in message]
-        problems += [Problem.at(data.origin(path), message) for path, message in found]
+        problems += [Problem.at(data.origin(key), message) for key, message in sentences(error, missing=readable)]
     if settings:
         workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides))
         if not workflow.source.is_dir():
@@ -145,7 +150,7 @@ def _read(file: Path) -> str:
             raise WorkflowError(f"{file}: {format_size(size)} is too large for a workflow; is this the right file?")
         content = file.read_bytes()
     except OSError as error:
-        raise WorkflowError(f"{file}: it cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise WorkflowError(f"{file}: it cannot be read: {_plain(error)}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -165,6 +170,10 @@ def _split(text: str) -> tuple[str, str, int, Problem | None]:
     if end is None:
         return "", "", 1, Problem.at(1, "the front matter that starts here is not closed by a line `---`")
     return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2, None
+
+
+def _plain(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _order(problem: Problem) -> tuple[bool, int]:

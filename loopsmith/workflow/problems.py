@@ -16,7 +16,7 @@ from loopsmith.workflow.agent import (
     Section,
     TunerAgent,
 )
-from loopsmith.workflow.front import KeyPath, dotted
+from loopsmith.workflow.front import KeyPath, named
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import quoted
 
@@ -45,12 +45,12 @@ _BOUNDS = {
 }
 
 
-def sentences(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
-    """Every problem of the settings as (key path, sentence)."""
+def sentences(error: ValidationError, *, missing: bool = True) -> Iterator[tuple[KeyPath, str]]:
+    """Every problem of the settings as (key path, sentence); missing keys only where they are asked for."""
     for detail in error.errors(include_url=False):
         path, section = _place(detail["loc"])
         if detail["type"] == "missing":
-            yield from _missing(path, section)
+            yield from _missing(path, section) if missing else ()
         elif detail["type"] == "extra_forbidden":
             yield path, _unknown(path, section, detail["loc"])
         elif not (detail["type"] == "too_short" and detail["input"]):  # else its items were wrong, and are reported
@@ -60,13 +60,13 @@ def sentences(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
 
 def _sentence(path: KeyPath, detail: ErrorDetails) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    name = f"`{dotted(path)}`"
+    name = named(path)
     if value is None:
         return f"{name} has no value; give one or remove the line"
     if kind == "value_error":
         return f"{name}: {context['error']}"
     if kind == "not_registered":
-        return f"`{dotted((*path, context['at'])) if context['at'] else dotted(path)}`: {detail['msg']}"
+        return f"{named((*path, context['at']) if context['at'] else path)}: {detail['msg']}"
     if kind == "literal_error":
         return f"{name} must be {context['expected'].replace(chr(39), '`')}, not {quoted(value)}"
     if kind == "too_short":
@@ -90,25 +90,28 @@ def _missing(path: KeyPath, section: type[Section] | None) -> Iterator[tuple[Key
             if each.is_required():
                 yield from _missing((*path, key), inner)
     else:
-        yield path, f"`{dotted(path)}` is missing" + (f" ({field.description})" if field else "")
+        yield path, f"{named(path)} is missing" + (f" ({field.description})" if field else "")
 
 
 def _unknown(path: KeyPath, section: type[Section] | None, location: tuple[str | int, ...]) -> str:
     name, parent = str(path[-1]), path[:-1]
     keys = list(section.model_fields) if section else []
-    unknown = f"unknown key `{dotted(path)}`"
-    if near := difflib.get_close_matches(name.lower().replace("-", "_"), keys, n=1):
-        return f"{unknown}; did you mean `{dotted((*parent, near[0]))}`?"
+    unknown = f"unknown key {named(path)}"
+    near = [] if "." in name else difflib.get_close_matches(name.lower().replace("-", "_"), keys, n=1)
+    if near:
+        return f"{unknown}; did you mean {named((*parent, near[0]))}?"
     if path[0] == "agent" and len(path) == 2:
         kinds = [kind for kind, model in _AGENTS.items() if name in model.model_fields]
         if kinds:
             return f"{unknown} for the agent kind `{location[1]}`; it belongs to the kind {' or '.join(kinds)}"
     everywhere: dict[str, str] = {}
     for key in _all_keys(Settings, ()):
-        everywhere.setdefault(str(key[-1]), dotted(key))
+        if name == ".".join(map(str, key)):
+            return f"{unknown}; a dotted key is for --set, in the file `{key[-1]}` stands below {named(key[:-1])}"
+        everywhere.setdefault(str(key[-1]), named(key))
     if near := difflib.get_close_matches(name.lower(), everywhere, n=1, cutoff=0.8):
-        return f"{unknown}; did you mean `{everywhere[near[0]]}`?"
-    owner = f"`{dotted(parent)}` has" if parent else "there are"
+        return f"{unknown}; did you mean {everywhere[near[0]]}?"
+    owner = f"{named(parent)} has" if parent else "there are"
     return f"{unknown}; {owner} {', '.join(keys)}"
 
 

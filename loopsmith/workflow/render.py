@@ -3,7 +3,8 @@
 import difflib
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jinja2
 from jinja2 import meta, nodes
@@ -31,10 +32,9 @@ _SAMPLE: dict[str, Any] = dict.fromkeys(VARIABLES, "text") | {
 _UNAVAILABLE = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+)
 
 
 def render(body: str, variables: Mapping[str, Any], *, file: str = "WORKFLOW.md", first_line: int = 1) -> str:
@@ -42,49 +42,63 @@ def render(body: str, variables: Mapping[str, Any], *, file: str = "WORKFLOW.md"
 
     Args:
         variables: a value for each of `VARIABLES`.
-        file: named in errors, with the body's first line in it.
+        file: named in errors; the body begins in its line `first_line`.
 
     Raises:
         WorkflowError: the template cannot be rendered; says the line.
     """
-    problems = [f"{file}:{first_line + line}: {message}" for line, message in _static_problems(body)]
-    if problems:
-        raise WorkflowError(*problems)
-    try:
-        text = _environment().from_string(body).render(variables)
-    except Exception as error:  # a template runs a person's expressions: any exception may come out
-        raise WorkflowError(f"{file}:{first_line + _line(error)}: {_reason(error)}") from None
-    if "brief" in _names(_environment().parse(body)):
-        return text
-    return f"{text.rstrip()}\n\n{variables['brief']}".lstrip("\n")
-
-
-def template_problems(body: str) -> Iterator[tuple[int, str]]:
-    """Every problem of a template as (line of the body from 0, sentence), found without a campaign."""
-    found = list(_static_problems(body))
-    yield from found
-    if not found:
+    prompt = _compiled(body)
+    problems = list(prompt.problems)
+    if prompt.template:
         try:
-            _environment().from_string(body).render(_SAMPLE)
-        except Exception as error:  # as in render
-            yield _line(error), _reason(error)
+            text = prompt.template.render(variables)
+            return text if prompt.mentions_brief else f"{text.rstrip()}\n\n{variables['brief']}".lstrip("\n")
+        except Exception as error:  # a template runs a person's expressions: any exception may come out
+            problems.append((_line(error), _reason(error)))
+    raise WorkflowError(*(f"{file}:{first_line + line}: {message}" for line, message in problems))
 
 
-def _static_problems(body: str) -> Iterator[tuple[int, str]]:
-    environment = _environment()
+def template_problems(body: str) -> list[tuple[int, str]]:
+    """Every problem of a template that shows without a campaign, as (line of the body from 0, sentence)."""
+    prompt = _compiled(body)
+    if not prompt.template:
+        return list(prompt.problems)
     try:
-        tree = environment.parse(body)
-        environment.compile(environment.parse(body))  # finds unknown filters and tests
+        prompt.template.render(_SAMPLE)
+    except Exception as error:  # as in render
+        return [(_line(error), _reason(error))]
+    return []
+
+
+class _Prompt(NamedTuple):
+    template: jinja2.Template | None  # None where there are problems
+    mentions_brief: bool
+    problems: tuple[tuple[int, str], ...]
+
+
+@lru_cache(maxsize=16)
+def _compiled(body: str) -> _Prompt:
+    try:
+        tree = _ENVIRONMENT.parse(body)
+        template = _ENVIRONMENT.from_string(body)  # finds unknown filters and tests, too
     except jinja2.TemplateSyntaxError as error:
-        yield error.lineno - 1, f"the template is not valid: {_one_line(error.message or 'it cannot be read')}"
-        return
-    undeclared = meta.find_undeclared_variables(tree)
-    lines: dict[str, int] = {}
+        return _Prompt(
+            None, False, ((error.lineno - 1, f"the template is not valid: {_one_line(error.message or '')}"),)
+        )
+    except RecursionError:
+        return _Prompt(None, False, ((0, "the template is not valid: it is nested too deeply"),))
+    problems = tuple(_wrong_names(tree))
+    mentions_brief = any(node.name == "brief" for node in tree.find_all(nodes.Name))
+    return _Prompt(None if problems else template, mentions_brief, problems)
+
+
+def _wrong_names(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    unknown = meta.find_undeclared_variables(tree) - VARIABLES.keys() - _ENVIRONMENT.globals.keys()
+    seen: set[str] = set()
     for node in tree.find_all(nodes.Name):
-        if node.name in undeclared - VARIABLES.keys() - environment.globals.keys():
-            lines[node.name] = min(node.lineno, lines.get(node.name, node.lineno))
-    for name, line in lines.items():
-        yield line - 1, _unknown(name)
+        if node.name in unknown - seen:
+            seen.add(node.name)
+            yield node.lineno - 1, _unknown(node.name)
     for statement in tree.find_all(_UNAVAILABLE):
         yield statement.lineno - 1, "the template cannot include, import or extend another file"
 
@@ -94,10 +108,6 @@ def _unknown(name: str) -> str:
     return f"unknown variable `{name}`; " + (
         f"did you mean `{near[0]}`?" if near else f"there are {', '.join(VARIABLES)}"
     )
-
-
-def _names(tree: nodes.Template) -> set[str]:
-    return {node.name for node in tree.find_all(nodes.Name)}
 
 
 def _line(error: Exception) -> int:

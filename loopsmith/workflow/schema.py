@@ -82,7 +82,9 @@ class Resources(Section):
     """What a run of the verifier has for itself while it measures."""
 
     cpu: int | None = Field(
-        default=None, ge=1, description="CPU cores, pinned, so that several runs fit side by side; none: all, one run at a time"
+        default=None,
+        ge=1,
+        description="CPU cores, pinned, so that several runs fit side by side; none: all, one run at a time",
     )
     gpu: int = Field(default=0, ge=0, description="GPUs")
 

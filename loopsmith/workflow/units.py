@@ -95,7 +95,7 @@ def format_duration(seconds: float, parts: int = 2) -> str:
     if round(seconds, 3) < 1:
         return f"{seconds * 1000:.3g}ms"
     if seconds < 60:
-        return f"{math.floor(seconds * 10) / 10:g}s"
+        return f"{min(round(seconds, 1), 59.9):g}s"
     left, shown = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         amount, left = divmod(left, int(_SECONDS[unit]))

@@ -26,30 +26,43 @@ def is_pattern(line: str) -> bool:
 
 
 class Ignore:
-    """Which paths are left out. Ask from the top down, and do not look into a folder that is ignored.
+    """Which paths of a source folder are left out.
+
+    Ask from the top down, and do not look into a folder that is ignored.
 
     Args:
         lines: patterns that hold everywhere, after those for caches, unless a `.gitignore` says otherwise.
+        prefix: where the source folder stands in the work tree whose rules hold: "" or with a slash at its end.
     """
 
-    def __init__(self, lines: Iterable[str] = ()):
+    def __init__(self, lines: Iterable[str] = (), prefix: str = ""):
+        self.prefix = prefix
         self._everywhere = compile_rules((*CACHES, *lines))
         self._by_folder: dict[str, GitIgnoreSpec] = {}
 
+    def copy(self) -> "Ignore":
+        other = Ignore(prefix=self.prefix)
+        other._everywhere, other._by_folder = self._everywhere, dict(self._by_folder)
+        return other
+
     def add(self, folder: str, content: bytes) -> None:
-        """Add the `.gitignore` of a folder: "" for the root, else with a slash at its end."""
+        """Add the `.gitignore` of a folder of the source: "" for its root, else with a slash at its end."""
+        self.add_above(self.prefix + folder, content)
+
+    def add_above(self, folder: str, content: bytes) -> None:
+        """As `add`, for a folder of the work tree."""
         self._by_folder[folder] = compile_rules(content.decode("utf-8", "surrogateescape").splitlines())
 
     def matches(self, path: str, *, folder: bool = False) -> bool:
-        """Whether the deepest rule file that speaks of `path` ignores it."""
+        """Whether the deepest rule file that speaks of a path of the source ignores it."""
+        path = self.prefix + path
         asked = path + "/" if folder else path
-        cut = len(path)
-        while cut > 0:
-            cut = path.rfind("/", 0, cut) + 1
-            spec = self._by_folder.get(path[:cut])
-            if spec is not None:
-                verdict = spec.check_file(asked[cut:]).include
-                if verdict is not None:
-                    return verdict
-            cut -= 1
+        end = len(path)
+        while end >= 0:
+            start = path.rfind("/", 0, end) + 1
+            spec = self._by_folder.get(path[:start])
+            verdict = None if spec is None else spec.check_file(asked[start:]).include
+            if verdict is not None:
+                return verdict
+            end = start - 1
         return self._everywhere.match_file(asked)

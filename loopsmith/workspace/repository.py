@@ -98,6 +98,10 @@ class Repository:
         with guarded(f"reading {path}"):
             return self.git.odb.read(entry.oid)[1]
 
+    def size_of(self, oid: str) -> int:
+        """The bytes of a stored file, without reading it."""
+        return int(self.git.odb.read_header(oid)[1])
+
     def checkout(self, commit: str, folder: Path) -> None:
         """Write a commit's files into `folder` (made if need be), without a `.git`. None of them may exist yet."""
         self.write(self.entries(commit), folder)
@@ -114,12 +118,12 @@ class Repository:
     def diff_bytes(self, old: str, new: str) -> bytes:
         """The unified diff between two commits, exact, for `git apply`."""
         with guarded("making a diff"):
-            return text(tree_diff(self.git, self.tree(old), self.tree(new)))
+            return text(tree_diff(self.tree(old), self.tree(new)))
 
     def patch(self, parent: str, commit: str) -> Patch:
         """A stored candidate's change as the record that `collect` returned for it."""
         with guarded("making a diff"):
-            diff = tree_diff(self.git, self.tree(parent), self.tree(commit))
+            diff = tree_diff(self.tree(parent), self.tree(commit))
             return Patch(
                 parent=parent,
                 commit=commit,

@@ -14,6 +14,7 @@ from pygit2.enums import FileMode
 from loopsmith.errors import WorkflowError
 from loopsmith.workspace.ignore import compile_rules
 from loopsmith.workspace.repository import Repository
+from loopsmith.workspace.scan import folders_of
 from loopsmith.workspace.source import read_origin
 from loopsmith.workspace.trees import guarded, mode_of
 
@@ -84,7 +85,7 @@ def walk(
     origin = read_origin(source)
     left_out = compile_rules(exclude)
     linked = {link.strip("/").removeprefix("./") for link in links}
-    with_tracked = {path[:cut] for path in origin.tracked for cut, char in enumerate(path) if char == "/"}
+    with_tracked = folders_of(origin.tracked)
     todo = [("", False)]
     while todo:
         folder, ignored = todo.pop()
@@ -97,21 +98,21 @@ def walk(
         below = []
         if not ignored and any(entry.name == ".gitignore" and entry.is_file() for entry in entries):
             with suppress(PermissionError):  # reported with the other files
-                origin.ignore.add(origin.prefix + folder, (source / folder / ".gitignore").read_bytes())
+                origin.ignore.add(folder, (source / folder / ".gitignore").read_bytes())
         for entry in entries:
             path = folder + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
             if entry.name.lower() in NEVER or path in linked or left_out.match_file(path + "/" * is_folder):
                 continue
-            hidden = ignored or origin.ignore.matches(origin.prefix + path, folder=is_folder)
+            hidden = ignored or origin.ignore.matches(path, folder=is_folder)
             if is_folder:
                 inside_state = entry.name == state.name and Path(entry.path).resolve() == state
                 if not inside_state and (not hidden or path in with_tracked):
                     below.append((path + "/", hidden))
             elif not hidden or path in origin.tracked:
                 status = entry.stat(follow_symlinks=False)
-                if not is_text(path):
-                    problems.append(f"{path!a}: the name is not UTF-8; rename it or list it under workspace.exclude")
+                if not path.isprintable():
+                    problems.append(f"{path!a}: an unprintable name; rename it or list it under workspace.exclude")
                 elif stat.S_ISREG(status.st_mode):
                     yield Found(path, mode_of(status), status.st_size)
                 elif stat.S_ISLNK(status.st_mode):
@@ -126,14 +127,6 @@ def content(source: Path, file: Found) -> bytes:
     fd = os.open(source / file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(fd, "rb") as opened:
         return opened.read()
-
-
-def is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def top_of(path: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pygit2
@@ -13,13 +14,12 @@ from loopsmith.workspace.ignore import Ignore
 class Origin:
     """What git says about a source folder; empty where there is no git."""
 
-    prefix: str = ""  # the source's path inside the work tree: "" or with a slash at its end
     tracked: frozenset[str] = frozenset()  # relative to the source
-    ignore: Ignore = field(default_factory=Ignore)  # asked with paths from the work tree's root
+    ignore: Ignore = field(default_factory=Ignore)  # the rules from above the source; its own are not in yet
 
 
 def find_git(source: Path) -> tuple[pygit2.Repository, str] | None:
-    """The git repository whose work tree holds a source folder, and the folder's path in it as in `Origin.prefix`."""
+    """The git repository whose work tree holds a source folder, and its path in it ("" or with a slash at its end)."""
     try:
         found = pygit2.discover_repository(str(source))
         # Libgit2 runs nothing that a configuration names, so another owner's repository can be read.
@@ -50,11 +50,18 @@ def read_origin(source: Path) -> Origin:
     for part in prefix.split("/")[:-1]:
         rules = Path(git.workdir, above, ".gitignore")
         if rules.is_file():
-            ignore.add(above, rules.read_bytes())
+            ignore.add_above(above, rules.read_bytes())
         if not tracked and ignore.matches(above + part, folder=True):
             return Origin()  # a scratch folder that the repository around it ignores stands for itself
         above += part + "/"
-    return Origin(prefix, tracked, ignore)
+    ignore.prefix = prefix
+    return Origin(tracked, ignore)
+
+
+@lru_cache(maxsize=8)
+def rules_above(source: Path) -> Ignore:
+    """The ignore rules that hold from above a source folder, as they were when first asked for."""
+    return read_origin(source).ignore
 
 
 def hidden_paths(state: Path, source: Path) -> tuple[Path, ...]:

@@ -56,7 +56,7 @@ def flatten(git: pygit2.Repository, tree: pygit2.Tree, prefix: str = "") -> dict
 
 def changes(diff: pygit2.Diff) -> tuple[FileChange, ...]:
     found = []
-    for patch in diff:
+    for patch in filter(None, diff):
         _context, added, removed = patch.line_stats
         path = patch.delta.new_file.path or patch.delta.old_file.path
         found.append(
@@ -67,13 +67,11 @@ def changes(diff: pygit2.Diff) -> tuple[FileChange, ...]:
 
 def text(diff: pygit2.Diff) -> bytes:
     """The unified diff as `git apply` reads it."""
-    return b"".join(patch.data for patch in diff)
+    return b"".join(patch.data for patch in diff if patch)
 
 
-def tree_diff(git: pygit2.Repository, old: pygit2.Tree, new: pygit2.Tree) -> pygit2.Diff:
-    found = git.diff(old, new, flags=DiffOption.INCLUDE_TYPECHANGE)
-    assert isinstance(found, pygit2.Diff)
-    return found
+def tree_diff(old: pygit2.Tree, new: pygit2.Tree) -> pygit2.Diff:
+    return old.diff_to_tree(new, DiffOption.INCLUDE_TYPECHANGE)
 
 
 def write_files(git: pygit2.Repository, entries: dict[str, Entry], folder: Path) -> None:

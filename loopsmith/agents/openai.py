@@ -1,0 +1,152 @@
+"""Any model behind an OpenAI-compatible endpoint, through the openai SDK's Chat Completions."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from loopsmith.agents.model import (
+    Completion,
+    Message,
+    Stop,
+    Tokens,
+    Tool,
+    ToolMessage,
+    UserMessage,
+    tool_call,
+    whole,
+)
+from loopsmith.agents.pricing import Pricing
+from loopsmith.agents.retry import Endpoint, failure, silence
+from loopsmith.errors import LoopsmithError, ProviderError
+from loopsmith.workflow.agent import ModelAgent
+
+CONNECT_TIMEOUT = 10.0  # seconds
+STOPS = {"tool_calls": Stop.TOOLS, "length": Stop.LENGTH, "content_filter": Stop.REFUSED}
+OWN_HOSTS = ("openai.com", "openai.azure.com")
+REASONING = ("reasoning_content", "reasoning", "reasoning_details")  # other makers' fields, wanted back by them
+
+
+class OpenAIModel:
+    """`Model` over AsyncOpenAI."""
+
+    def __init__(self, settings: ModelAgent, key: str, cost: Pricing):
+        self.settings, self.cost = settings, cost
+        self.name, self.max_tokens = f"openai/{settings.model}", settings.max_tokens
+        self.answered = False
+        self._may_force = True
+        self._client = openai.AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
+        url = str(self._client.base_url).rstrip("/")
+        # OpenAI's reasoning models refuse the old name; many other servers do not know the new one.
+        own = (urlsplit(url).hostname or "").endswith(OWN_HOSTS)
+        self._length_key = "max_completion_tokens" if own else "max_tokens"
+        self._endpoint = Endpoint(model=settings.model, url=url, key=str(settings.api_key), secret=key)
+
+    async def complete(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],
+        *,
+        force: str | None = None,
+        timeout: float | None = None,
+    ) -> Completion:
+        """See `Model.complete`."""
+        seconds = min(self.settings.timeout, timeout or self.settings.timeout)
+        request: dict[str, Any] = {
+            "model": self.settings.model,
+            self._length_key: self.max_tokens,
+            "messages": [
+                {"role": "system", "content": system},
+                *(part for message in messages for part in _messages(message)),
+            ],
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+                }
+                for tool in tools
+            ],
+            "timeout": openai.Timeout(seconds, connect=CONNECT_TIMEOUT),
+        }
+        if force and self._may_force:
+            request["tool_choice"] = {"type": "function", "function": {"name": force}}
+        if self.settings.temperature is not None:
+            request["temperature"] = self.settings.temperature
+        try:
+            async with asyncio.timeout(seconds):
+                reply = await self._client.chat.completions.create(**request)
+        except openai.BadRequestError as error:
+            if force and self._may_force and "tool_choice" in str(error):  # a server that cannot force a call
+                self._may_force = False
+                return await self.complete(system, messages, tools, timeout=timeout)
+            raise self._failure(error) from error
+        except (openai.APIError, TimeoutError, ValueError) as error:  # ValueError: a body that is not JSON
+            raise self._failure(error) from error
+        self.answered = True
+        return self._completion(reply)
+
+    def _completion(self, reply: Any) -> Completion:
+        if not isinstance(reply, ChatCompletion) or not (reply.choices or hasattr(reply, "error")):
+            raise ProviderError(f"{self._endpoint.url} does not speak OpenAI's Chat Completions; check agent.base_url")
+        if not reply.choices:  # some gateways wrap an upstream failure into a 200
+            raise failure(self._endpoint, 502, str(getattr(reply, "error", "")), "", {})
+        choice = reply.choices[0]
+        message, stop = choice.message, STOPS.get(choice.finish_reason, Stop.END)
+        used = [call for call in message.tool_calls or () if call.type == "function"]
+        calls = [tool_call(call.id, call.function.name, call.function.arguments) for call in used]
+        native: dict[str, Any] = {"role": "assistant", "content": message.content or message.refusal or ""}
+        native |= {key: value for key in REASONING if (value := (message.model_extra or {}).get(key))}
+        if calls:
+            native["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    # Servers parse the arguments again, and fail on broken ones.
+                    "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                }
+                for call in calls
+            ]
+        return Completion(
+            text=message.content or message.refusal or "",
+            calls=whole(calls, stop),
+            stop=Stop.REFUSED if message.refusal else stop,
+            tokens=_tokens(reply),
+            native=native,
+        )
+
+    def _failure(self, error: Exception) -> LoopsmithError:
+        if isinstance(error, openai.APIStatusError):
+            body = error.body if isinstance(error.body, dict) else {}
+            text = str(body.get("message") or error.message)
+            return failure(
+                self._endpoint, error.status_code, text, f"{error.type} {error.code}", error.response.headers
+            )
+        return silence(self._endpoint, error)
+
+
+def _tokens(reply: ChatCompletion) -> Tokens | None:
+    usage = reply.usage
+    if usage is None:
+        return None
+    details = usage.prompt_tokens_details
+    return Tokens(
+        input=usage.prompt_tokens,
+        cached=(details.cached_tokens or 0) if details else 0,
+        written=(details.cache_write_tokens or 0) if details else 0,
+        output=usage.completion_tokens,
+    )
+
+
+def _messages(message: Message) -> list[dict[str, Any]]:
+    match message:
+        case UserMessage(text=text):
+            return [{"role": "user", "content": text}]
+        case ToolMessage(results=results):
+            return [{"role": "tool", "tool_call_id": r.call_id, "content": r.text or "(nothing)"} for r in results]
+        case Completion(native=native):
+            return [native] if native["content"] or "tool_calls" in native else []

@@ -1,0 +1,138 @@
+"""The verbs of campaigns and their tasks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from loopsmith.errors import TrackerError
+from loopsmith.records import Campaign, CampaignStatus, Task
+from loopsmith.tracker import tables
+from loopsmith.tracker.rows import CAMPAIGN, TASK, Verbs, found, now, to_campaign, to_task
+
+C = tables.campaign.c
+NEWEST = (C.created_at.desc(), C.id.desc())
+
+
+class Campaigns(Verbs):
+    """Starting, finding and ending campaigns."""
+
+    def campaigns(self) -> tuple[Campaign, ...]:
+        """Every campaign, newest first."""
+        with self._database.reading() as connection:
+            return tuple(map(to_campaign, connection.execute(select(*CAMPAIGN).order_by(*NEWEST))))
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        """Raises UsageError when there is none of this id."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(*CAMPAIGN).where(C.id == campaign_id)).one_or_none()
+        return to_campaign(found(row, "campaign", campaign_id))
+
+    def find_campaign(self, workflow_path: str, identity_hash: str | None = None) -> Campaign | None:
+        """The newest campaign of a workflow, or the newest with the same objective, verifier and editable files."""
+        query = select(*CAMPAIGN).where(C.workflow_path == workflow_path).order_by(*NEWEST).limit(1)
+        if identity_hash is not None:
+            query = query.where(C.identity_hash == identity_hash)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return to_campaign(row) if row else None
+
+    def start_campaign(
+        self,
+        *,
+        id: str,
+        name: str,
+        workflow_path: str,
+        workflow_text: str,
+        workflow_hash: str,
+        identity_hash: str,
+        settings: Mapping[str, Any],
+        source: str,
+        origin_commit: str,
+        task_titles: Sequence[str],
+    ) -> Campaign:
+        """A new running campaign with its tasks; its baseline is the untouched source."""
+        created = now()
+        values = {
+            "id": id,
+            "name": name,
+            "status": CampaignStatus.RUNNING,
+            "workflow_path": workflow_path,
+            "workflow_text": workflow_text,
+            "workflow_hash": workflow_hash,
+            "identity_hash": identity_hash,
+            "settings": dict(settings),
+            "source": source,
+            "origin_commit": origin_commit,
+            "baseline_commit": origin_commit,
+            "elapsed": 0.0,
+            "created_at": created,
+            "updated_at": created,
+        }
+        tasks = [
+            {"id": f"{id}.t{number}", "campaign_id": id, "number": number, "title": title, "status": "open"}
+            for number, title in enumerate(task_titles, start=1)
+        ]
+        with self._database.writing() as connection:
+            connection.execute(insert(tables.campaign), values)
+            if tasks:
+                connection.execute(insert(tables.task), tasks)
+            return to_campaign(connection.execute(select(*CAMPAIGN).where(C.id == id)).one())
+
+    def tasks(self, campaign_id: str) -> tuple[Task, ...]:
+        """The campaign's tasks in the order of the workflow."""
+        table = tables.task
+        query = select(*TASK).where(table.c.campaign_id == campaign_id).order_by(table.c.number)
+        with self._database.reading() as connection:
+            return tuple(map(to_task, connection.execute(query)))
+
+    def set_campaign_status(
+        self,
+        campaign_id: str,
+        status: CampaignStatus,
+        *,
+        stop_reason: str | None = None,
+        message: str | None = None,
+    ) -> Campaign:
+        """Start again or end a campaign; the reason and its sentence are replaced, or cleared."""
+        return self._change(campaign_id, status=status, stop_reason=stop_reason, message=message)
+
+    def add_elapsed(self, campaign_id: str, seconds: float) -> Campaign:
+        """Add running time, in seconds."""
+        return self._change(campaign_id, elapsed=C.elapsed + seconds)
+
+    def set_exact(self, campaign_id: str, exact: bool) -> Campaign:
+        """Write down whether the metric repeats exactly."""
+        return self._change(campaign_id, exact=exact)
+
+    def change_workflow(self, campaign_id: str, *, text: str, hash: str, settings: Mapping[str, Any]) -> Campaign:
+        """Go on with an edited workflow; the event `workflow.changed` keeps both hashes."""
+        with self._database.writing() as connection:
+            before = connection.execute(select(C.workflow_hash).where(C.id == campaign_id)).scalar_one_or_none()
+            changes = {"workflow_text": text, "workflow_hash": hash, "settings": dict(settings)}
+            campaign = change_campaign(connection, campaign_id, **changes)
+            event = {
+                "campaign_id": campaign_id,
+                "name": "workflow.changed",
+                "data": {"before": before, "after": hash},
+                "created_at": now(),
+            }
+            connection.execute(insert(tables.event), event)
+            return campaign
+
+    def _change(self, campaign_id: str, **values: Any) -> Campaign:
+        with self._database.writing() as connection:
+            return change_campaign(connection, campaign_id, **values)
+
+
+def change_campaign(connection: Connection, campaign_id: str, **values: Any) -> Campaign:
+    """Update one campaign inside a transaction.
+
+    Raises:
+        TrackerError: there is no such campaign.
+    """
+    statement = update(tables.campaign).where(C.id == campaign_id).values(updated_at=now(), **values)
+    row = connection.execute(statement.returning(*CAMPAIGN)).one_or_none()
+    if row is None:
+        raise TrackerError(f"there is no campaign {campaign_id} in this tracker; start it again with `loopsmith run`")
+    return to_campaign(row)

@@ -1,0 +1,287 @@
+"""The verbs that move a candidate through its states, and those that find candidates.
+
+Every move is one conditional UPDATE: of two processes that ask for the same, one wins and the other is told.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, case, func, insert, select, update
+
+from loopsmith.errors import IllegalTransition, TrackerError, UsageError
+from loopsmith.records import Candidate, Decision, Reflection, Report, Status, Trial, Verdict
+from loopsmith.tracker import tables
+from loopsmith.tracker.campaigns import change_campaign
+from loopsmith.tracker.rows import CANDIDATE, DECISION, Verbs, effect_columns, found, now, to_candidate, to_decision
+from loopsmith.tracker.states import RELEASES, require, sources
+
+C, D = tables.candidate.c, tables.decision.c
+FINAL = tuple(status for status in Status if status.final)
+# Past `generated` and really measured, or about to be.
+VERIFIED = tuple(
+    set(Status) - {Status.PLANNED, Status.RUNNING, Status.GENERATED, Status.REJECTED, Status.DUPLICATE},
+)
+
+
+class Candidates(Verbs):
+    """The candidate's life, from the claim to the decision."""
+
+    def claim(self, candidate_id: str) -> Candidate:
+        """planned -> running: the caller, and nobody else, works on it.
+
+        Raises:
+            IllegalTransition: it is not planned any more.
+        """
+        return self._move(candidate_id, Status.RUNNING)
+
+    def submit(
+        self, candidate_id: str, *, commit: str, tree: str, lines_added: int, lines_removed: int, report: Report
+    ) -> Candidate:
+        """running -> generated: the worker is done and its change is in the repository."""
+        patch = {"commit_id": commit, "tree": tree, "lines_added": lines_added, "lines_removed": lines_removed}
+        return self._move(candidate_id, Status.GENERATED, **patch, **report_columns(report))
+
+    def begin_verification(self, candidate_id: str) -> Candidate:
+        """generated -> verifying."""
+        return self._move(candidate_id, Status.VERIFYING)
+
+    def screened(self, candidate_id: str, value: float) -> Candidate:
+        """verifying -> screened, with the objective's metric of the one run."""
+        return self._move(candidate_id, Status.SCREENED, value=value)
+
+    def begin_confirmation(self, candidate_id: str) -> Candidate:
+        """screened -> confirming."""
+        return self._move(candidate_id, Status.CONFIRMING)
+
+    def release(self, candidate_id: str) -> Candidate:
+        """Take back what a killed run had begun: running -> planned (the next attempt), verifying -> generated,
+        confirming -> screened.
+        """
+        states = {str(busy): str(before) for busy, before in RELEASES.items()}
+        statement = (
+            update(tables.candidate)
+            .where(C.id == candidate_id, C.status.in_(states))
+            .values(
+                status=case(states, value=C.status),
+                attempt=C.attempt + case((C.status == Status.RUNNING, 1), else_=0),
+                updated_at=now(),
+            )
+            .returning(*CANDIDATE)
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(statement).one_or_none()
+            if row is None:
+                status = status_of(connection, candidate_id)
+                raise IllegalTransition(f"candidate {candidate_id} is {status}: there is nothing to release")
+            return to_candidate(row)
+
+    def decide(
+        self,
+        candidate_id: str,
+        decision: Decision,
+        reflection: Reflection,
+        *,
+        report: Report | None = None,
+        commit: str | None = None,
+        tree: str | None = None,
+        lines_added: int | None = None,
+        lines_removed: int | None = None,
+        new_baseline: str | None = None,
+    ) -> Candidate:
+        """End a candidate: verdict, evidence, lesson and new baseline in one transaction.
+
+        Args:
+            report: what the worker said, for a candidate that was never submitted.
+            commit, tree, lines_added, lines_removed: its change, likewise; only what is given is written.
+            new_baseline: the commit that the campaign goes on from; only with the verdict `kept`.
+
+        Raises:
+            IllegalTransition: the verdict may not follow the candidate's state, or was given before.
+        """
+        if new_baseline is not None and decision.verdict is not Verdict.KEPT:
+            raise TrackerError(f"candidate {candidate_id} is {decision.verdict}: only a kept one becomes the baseline")
+        patch = {
+            "commit_id": commit,
+            "tree": tree,
+            "lines_added": lines_added,
+            "lines_removed": lines_removed,
+            "value": decision.value,
+        }
+        values = {name: value for name, value in patch.items() if value is not None}
+        if report is not None:
+            values |= report_columns(report)
+        with self._database.writing() as connection:
+            candidate = move(connection, candidate_id, Status(decision.verdict), **values)
+            connection.execute(insert(tables.decision), decision_row(candidate, decision))
+            connection.execute(insert(tables.reflection), reflection_row(candidate, reflection))
+            if new_baseline is not None:
+                change_campaign(connection, candidate.campaign_id, baseline_commit=new_baseline)
+            return candidate
+
+    def candidate(self, candidate_id: str) -> Candidate:
+        """Raises UsageError when there is none of this id."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(*CANDIDATE).where(C.id == candidate_id)).one_or_none()
+        return to_candidate(found(row, "candidate", candidate_id))
+
+    def find_candidate(self, campaign_id: str, text: str) -> Candidate:
+        """The candidate that a person means by `17`, `c17`, a full id, or the first letters of a commit.
+
+        Raises:
+            UsageError: none fits, or more than one.
+        """
+        text = text.strip()
+        tests = [C.id == text]
+        if match := re.fullmatch(r"c?([0-9]{1,9})", text):
+            tests.append(C.number == int(match[1]))
+        if re.fullmatch(r"[0-9a-f]{4,64}", text):
+            tests.append(C.commit_id.startswith(text))
+        with self._database.reading() as connection:
+            for test in tests:
+                query = select(*CANDIDATE).where(C.campaign_id == campaign_id, test).order_by(C.number).limit(5)
+                candidates = [to_candidate(row) for row in connection.execute(query)]
+                if len({candidate.commit for candidate in candidates}) > 1:
+                    numbers = ", ".join(f"c{candidate.number}" for candidate in candidates)
+                    raise UsageError(f"`{text}` fits more than one candidate: {numbers}; give more of it")
+                if candidates:
+                    return candidates[0]
+        raise UsageError(f"there is no candidate `{text}` in campaign {campaign_id}; `loopsmith log` lists them")
+
+    def candidates(
+        self,
+        campaign_id: str,
+        *,
+        round_id: str | None = None,
+        statuses: Collection[Status] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> tuple[Candidate, ...]:
+        """The candidates of a campaign or of one of its rounds, by number."""
+        query = select(*CANDIDATE).where(C.campaign_id == campaign_id).limit(limit)
+        query = query.order_by(C.number.desc() if newest_first else C.number)
+        if round_id is not None:
+            query = query.where(C.round_id == round_id)
+        if statuses is not None:
+            query = query.where(C.status.in_(statuses))
+        with self._database.reading() as connection:
+            return tuple(map(to_candidate, connection.execute(query)))
+
+    def counts(self, campaign_id: str) -> dict[str, int]:
+        """How many candidates ended with each verdict, and under `candidates` how many there are, open ones too."""
+        query = select(C.status, func.count()).where(C.campaign_id == campaign_id).group_by(C.status)
+        with self._database.reading() as connection:
+            by_status: dict[str, int] = dict(connection.execute(query).tuples().all())
+        return {verdict.value: by_status.get(verdict, 0) for verdict in Verdict} | {
+            "candidates": sum(by_status.values())
+        }
+
+    def kept(self, campaign_id: str) -> tuple[tuple[Candidate, Decision], ...]:
+        """The chain of kept candidates, in the order in which they were kept."""
+        chosen = (D.campaign_id == campaign_id, D.verdict == Verdict.KEPT)
+        candidates = select(*CANDIDATE).join(tables.decision, D.candidate_id == C.id).where(*chosen).order_by(D.id)
+        decisions = select(*DECISION).where(*chosen).order_by(D.id)
+        with self._database.reading() as connection:
+            return tuple(
+                zip(
+                    map(to_candidate, connection.execute(candidates)),
+                    map(to_decision, connection.execute(decisions)),
+                    strict=True,
+                )
+            )
+
+    def verified_twin(self, campaign_id: str, parent_commit: str, tree: str, exclude_id: str) -> Candidate | None:
+        """The first other candidate of the same content that was, or is being, verified against this baseline."""
+        query = (
+            select(*CANDIDATE)
+            .where(C.campaign_id == campaign_id, C.tree == tree, C.parent_commit == parent_commit)
+            .where(C.status.in_(VERIFIED), C.id != exclude_id)
+            .order_by(C.number)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return to_candidate(row) if row else None
+
+    def trials(self, campaign_id: str) -> tuple[Trial, ...]:
+        """Every decided candidate as a search method sees it, by number."""
+        query = (
+            select(C.number, C.params, C.status, C.value, C.parent_commit)
+            .where(C.campaign_id == campaign_id, C.status.in_(FINAL))
+            .order_by(C.number)
+        )
+        with self._database.reading() as connection:
+            return tuple(
+                Trial(number=number, params=params, status=Status(status), value=value, parent_commit=parent)
+                for number, params, status, value, parent in connection.execute(query)
+            )
+
+    def _move(self, candidate_id: str, to: Status, **values: Any) -> Candidate:
+        with self._database.writing() as connection:
+            return move(connection, candidate_id, to, **values)
+
+
+def move(connection: Connection, candidate_id: str, to: Status, **values: Any) -> Candidate:
+    """One step of the state machine inside a transaction.
+
+    Raises:
+        IllegalTransition: the candidate's present state does not allow it.
+    """
+    statement = (
+        update(tables.candidate)
+        .where(C.id == candidate_id, C.status.in_(sources(to)))
+        .values(status=to, updated_at=now(), **values)
+        .returning(*CANDIDATE)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        require(status_of(connection, candidate_id), to, candidate=candidate_id)
+        raise TrackerError(f"candidate {candidate_id} was changed by another process; run again")
+    return to_candidate(row)
+
+
+def status_of(connection: Connection, candidate_id: str) -> Status:
+    status = connection.execute(select(C.status).where(C.id == candidate_id)).scalar_one_or_none()
+    if status is None:
+        raise TrackerError(f"there is no candidate {candidate_id} in this tracker")
+    return Status(status)
+
+
+def report_columns(report: Report) -> dict[str, Any]:
+    """What a candidate keeps of its worker's report; a planned hypothesis stands unless the worker had its own."""
+    kept: dict[str, Any] = {
+        "summary": report.summary,
+        "finish_reason": report.finish_reason,
+        "params": report.params,
+    }
+    return kept | ({"hypothesis": report.hypothesis} if report.hypothesis else {})
+
+
+def decision_row(candidate: Candidate, decision: Decision) -> dict[str, Any]:
+    return {
+        "campaign_id": candidate.campaign_id,
+        "candidate_id": candidate.id,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "rule": decision.rule,
+        **effect_columns(decision.effect),
+        "value": decision.value,
+        "baseline_value": decision.baseline_value,
+        "evidence": decision.evidence,
+        "created_at": candidate.updated_at,
+    }
+
+
+def reflection_row(candidate: Candidate, reflection: Reflection) -> dict[str, Any]:
+    return {
+        "campaign_id": candidate.campaign_id,
+        "candidate_id": candidate.id,
+        "hypothesis": reflection.hypothesis,
+        "outcome": reflection.outcome,
+        **effect_columns(reflection.effect),
+        "lesson": reflection.lesson,
+        "avoid": reflection.avoid,
+        "try_next": reflection.try_next,
+        "error": reflection.error,
+        "created_at": candidate.updated_at,
+    }

@@ -1,0 +1,75 @@
+"""The verbs of money and tokens: reserved before a model call, settled after it, summed over any scope."""
+
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, func, insert, literal, select, update
+
+from loopsmith.errors import TrackerError
+from loopsmith.records import Spent, Usage
+from loopsmith.tracker import tables
+from loopsmith.tracker.rows import Verbs, new_row, now
+
+U = tables.usage.c
+
+
+def total(column: Column[Any]) -> ColumnElement[Any]:
+    """The sum of a column under its own name, as a number of the column's type even over no rows."""
+    return func.coalesce(func.sum(column), literal(0, column.type)).label(column.name)
+
+
+SUMS = tuple(total(column) for column in (U.input_tokens, U.cached_tokens, U.output_tokens, U.cost_usd))
+
+
+class Ledger(Verbs):
+    """Every model call is a row. A reservation that a kill left open keeps counting in full: nothing fails open."""
+
+    def reserve(self, *, campaign_id: str, round_id: str | None, candidate_id: str | None, usage: Usage) -> int:
+        """Write down the most that a call can use, before it is made.
+
+        Returns:
+            the row, for `settle`.
+        """
+        scope = {"campaign_id": campaign_id, "round_id": round_id, "candidate_id": candidate_id}
+        row = {**scope, **amounts(usage), "settled": False, "created_at": now()}
+        with self._database.writing() as connection:
+            return new_row(connection.execute(insert(tables.usage), row))
+
+    def settle(self, row: int, usage: Usage) -> None:
+        """Replace a reservation by what the call really used.
+
+        Raises:
+            TrackerError: there is no open reservation of this number: settled before, or never made.
+        """
+        statement = update(tables.usage).where(U.id == row, ~U.settled).values(**amounts(usage), settled=True)
+        with self._database.writing() as connection:
+            if connection.execute(statement).rowcount != 1:
+                raise TrackerError(f"ledger row {row} is not an open reservation; a call is settled once")
+
+    def spent(self, campaign_id: str, *, round_id: str | None = None, candidate_id: str | None = None) -> Spent:
+        """The sum over a campaign, one of its rounds or one of its candidates; open reservations count in full."""
+        query = select(func.count().label("calls"), *SUMS).where(U.campaign_id == campaign_id)
+        if round_id is not None:
+            query = query.where(U.round_id == round_id)
+        if candidate_id is not None:
+            query = query.where(U.candidate_id == candidate_id)
+        with self._database.reading() as connection:
+            return Spent(**connection.execute(query).one()._mapping)
+
+    def usages(self, campaign_id: str) -> tuple[Usage, ...]:
+        """One sum for each role and model of a campaign, by name."""
+        query = select(U.role, U.model, *SUMS, total(U.seconds)).where(U.campaign_id == campaign_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(U.role, U.model).order_by(U.role, U.model))
+            return tuple(Usage(**row._mapping) for row in rows)
+
+
+def amounts(usage: Usage) -> dict[str, Any]:
+    return {
+        "role": usage.role,
+        "model": usage.model,
+        "input_tokens": usage.input_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": usage.cost_usd,
+        "seconds": usage.seconds,
+    }

@@ -1,0 +1,110 @@
+"""A worker's folder becomes a candidate: its difference from the parent, checked against the rules, then stored."""
+
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode
+
+from loopsmith.records import FileChange, Patch
+from loopsmith.workspace.ignore import Ignore
+from loopsmith.workspace.repository import Repository
+from loopsmith.workspace.scan import Scan, scan, shown
+from loopsmith.workspace.source import rules_above
+from loopsmith.workspace.trees import changes, guarded, text, tree_diff
+
+MAX_PROBLEMS = 50  # listed; the rest is counted
+
+
+def collect(
+    repo: Repository,
+    parent: str,
+    folder: Path,
+    *,
+    editable: Callable[[str], bool],
+    source: Path | None = None,
+    links: Collection[str] = (),
+    max_changed_lines: int,
+    max_file_size: int,
+    message: str,
+) -> Patch:
+    """Read the change in a worker's folder, by content, and store it as a commit on top of `parent`.
+
+    The folder's own `.git` is not looked at, and files that the parent's `.gitignore`s name are left out unless the
+    parent holds them. The folder may be hostile; nothing in it is run or followed.
+
+    Args:
+        editable: whether a path may be changed.
+        source: the source folder, where the git repository around it has ignore rules that hold in it too.
+        links: paths of the linked inputs (see `folder.resolve_links`).
+        max_changed_lines: added and removed together.
+        max_file_size: bytes of one changed file.
+        message: of the commit.
+
+    Returns:
+        the patch. `commit` and `tree` are None where nothing changed, or where `problems` lists the broken rules:
+        a change outside the editable files, a symbolic or hard link, binary content, a change of mode, a nested
+        git repository, a pipe or the like, an unreadable or unnameable file, too many lines or bytes.
+
+    Raises:
+        HarnessError: the repository cannot be written.
+    """
+    seen = scan(
+        folder,
+        repo.entries(parent),
+        ignore=rules(repo, repo.tree_id(parent), source),
+        links=links,
+        size_of=repo.size_of,
+        max_file_size=max_file_size,
+    )
+    if not (seen.written or seen.deleted or seen.problems):
+        return Patch(parent=parent, commit=None, tree=None, files=(), text="")
+    with guarded("storing a candidate"):
+        tree = store(repo, parent, seen)
+        diff = tree_diff(repo.tree(parent), repo.tree(tree))
+        files = changes(diff)
+        shown_text = text(diff).decode("utf-8", "replace")
+    problems = list(seen.problems)
+    outside = [file for file in files if not editable(file.path)]
+    problems += [f"{shown(file.path)}: {file.kind} outside the editable files" for file in outside]
+    lines = sum(file.added + file.removed for file in files)
+    if lines > max_changed_lines:
+        problems.append(f"{lines:,} changed lines, over guardrails.max_changed_lines ({max_changed_lines:,})")
+    if len(problems) > MAX_PROBLEMS:
+        problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS:,} more problems"]
+    known = repo.entries(parent)
+    files += tuple(
+        FileChange(path=path, kind="modified" if path in known else "added", added=0, removed=0) for path in seen.unread
+    )
+    commit = None if problems else repo.commit(tree, [parent], message)
+    return Patch(
+        parent=parent,
+        commit=commit,
+        tree=tree if commit else None,
+        files=files,
+        text=shown_text,
+        problems=tuple(problems),
+    )
+
+
+def store(repo: Repository, parent: str, seen: Scan) -> str:
+    """The id of the parent's tree with a scan's plain files in it."""
+    index = pygit2.Index()
+    index.read_tree(repo.tree(parent))
+    for path in seen.deleted:
+        index.remove(path)
+    for path, (mode, data) in seen.written.items():
+        index.add(pygit2.IndexEntry(path, repo.git.create_blob(data), FileMode(mode)))
+    return str(index.write_tree(repo.git))
+
+
+@lru_cache(maxsize=8)
+def rules(repo: Repository, tree: str, source: Path | None) -> Ignore:
+    """The ignore rules of a stored tree."""
+    ignore = rules_above(source).copy() if source else Ignore()
+    for path, entry in repo.entries(tree).items():
+        folder, slash, name = path.rpartition("/")
+        if name == ".gitignore" and not entry.symlink:
+            ignore.add(folder + slash, repo.read(tree, path))
+    return ignore
