@@ -4,8 +4,8 @@
     python benchmarks/overhead.py --workers 50 [--json]    # 50 workers waiting on a model that takes one second
 
 Keys: `wall_ms_per_candidate` and `cpu_ms_per_candidate` are over the verifier's own, which is measured in the same run
-by starting the same command alone; `growth_ratio` is the wall time of the last hundred candidates over that of the first
-hundred. The second form reports `seconds_per_wave`, which is near the model's one second when workers really wait side
+by starting the same command alone; `growth_ratio` is the wall time of the last hundred candidates over that of the
+first hundred. The second form reports `seconds_per_wave`, which is near the model's one second when workers really wait side
 by side.
 """
 
@@ -93,14 +93,17 @@ def campaign(path: Path) -> tuple[list[float], float, float, dict[str, object]]:
         start, cpu = time.perf_counter(), cpu_seconds()
         asyncio.run(run_campaign(context))
         wall, cpu = time.perf_counter() - start, cpu_seconds() - cpu
-        return [moment - start for moment in decided], wall, cpu, status(context.store, context.store.campaign(context.id))
+        return (
+            [moment - start for moment in decided],
+            wall,
+            cpu,
+            status(context.store, context.store.campaign(context.id)),
+        )
 
 
 def overhead(folder: Path, count: int, sandbox: str) -> dict[str, object]:
     agent = json.dumps({"kind": "scripted", "patches": patches(folder / "patches", count)})
-    path = make_source(
-        folder / "source", candidates=count, per_round=4, workers=4, agent=agent, sandbox=sandbox
-    )
+    path = make_source(folder / "source", candidates=count, per_round=4, workers=4, agent=agent, sandbox=sandbox)
     verifier_wall, verifier_cpu = verifier_alone()
     decided, wall, cpu, view = campaign(path)
     assert view["counts"]["discarded"] == count, view["counts"]  # type: ignore[index]
@@ -130,7 +133,12 @@ def waiting(folder: Path, workers: int, waves: int = 4) -> dict[str, object]:
     with model_server(script, delay=1.0) as url:
         agent = json.dumps({"kind": "openai", "model": "local", "base_url": url, "price": 0})
         path = make_source(
-            folder / "source", candidates=workers * waves, per_round=workers, workers=workers, agent=agent, sandbox="auto"
+            folder / "source",
+            candidates=workers * waves,
+            per_round=workers,
+            workers=workers,
+            agent=agent,
+            sandbox="auto",
         )
         _, wall, cpu, view = campaign(path)
     return {

@@ -1,8 +1,9 @@
 """Agents: a brief and a workspace in, a report out.
 
 An agent registers under the entry point group `loopsmith.agents`: a callable that takes the `agent` section of the
-settings and returns a `protocols.Agent`. The built-in ones register the same way. Importing this package imports no
-SDK of a provider; building an agent imports what that agent needs.
+settings and returns a `protocols.Agent`; an agent with an attribute `model` (agents/model.py) lends it to the planner.
+The built-in ones register the same way. Importing this package imports no SDK of a provider; building an agent imports
+what that agent needs.
 """
 
 import os
@@ -14,28 +15,30 @@ from loopsmith.agents.model import Model
 from loopsmith.errors import WorkflowError
 from loopsmith.protocols import Agent
 from loopsmith.workflow.agent import AgentSettings, ModelAgent
+from loopsmith.workflow.schema import Settings
 
 GROUP = "loopsmith.agents"
 PLACEHOLDER = "none"  # sent where an endpoint of one's own needs no key; the SDKs insist on one
 
 
-def build(settings: AgentSettings) -> Agent:
-    """The agent that the settings ask for.
+def build(settings: Settings) -> tuple[Agent, Model | None]:
+    """The agent that the settings ask for, and the model that plans its rounds, if one is wanted and there is one.
 
     Raises:
-        WorkflowError: no such agent is installed, or it cannot be loaded.
+        WorkflowError: no such agent is installed, or its settings cannot work.
     """
+    kind, search = settings.agent.kind, settings.search
     points = {point.name: point for point in entry_points(group=GROUP)}
-    if settings.kind not in points:
+    if kind not in points:
         known = ", ".join(sorted(points)) or "none; install loopsmith itself with pip"
-        raise WorkflowError(f"no agent `{settings.kind}` is installed; there are: {known}")
+        raise WorkflowError(f"no agent `{kind}` is installed; there are: {known}")
     try:
-        factory = cast(Callable[[AgentSettings], Agent], points[settings.kind].load())
+        factory = cast(Callable[[AgentSettings], Agent], points[kind].load())
     except (ImportError, AttributeError) as error:
-        raise WorkflowError(
-            f"agent `{settings.kind}` ({points[settings.kind].value}) cannot be loaded: {error}"
-        ) from error
-    return factory(settings)
+        raise WorkflowError(f"agent `{kind}` ({points[kind].value}) cannot be loaded: {error}") from error
+    agent = factory(settings.agent)
+    plans = search.candidates_per_round > 1 if search.plan is None else search.plan
+    return agent, getattr(agent, "model", None) if plans else None
 
 
 def build_model(settings: ModelAgent) -> Model:

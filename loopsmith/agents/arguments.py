@@ -1,5 +1,6 @@
 """Tool arguments as pydantic models: the schema that the model is shown, and what it is told when it misses it."""
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -8,7 +9,7 @@ from loopsmith.agents.model import Tool, ToolCall
 
 
 class Arguments(BaseModel):
-    """A tool's arguments. The class's name, in lower case, is the tool's; its docstring tells the model what it does.
+    """A tool's arguments. The class's name in snake case is the tool's; its docstring tells the model what it does.
 
     Types are lax on purpose: a model that writes "20" for 20 means 20.
     """
@@ -27,7 +28,8 @@ def tool(kind: type[BaseModel]) -> Tool:
     """The tool that `kind` describes."""
     schema = _untitled(kind.model_json_schema())
     description = " ".join(str(schema.pop("description", "")).split())
-    return Tool(name=kind.__name__.lower(), description=description, parameters=schema)
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    return Tool(name=name, description=description, parameters=schema)
 
 
 def read(kind: type[A], call: ToolCall) -> A:

@@ -102,7 +102,7 @@ class Conversation:
         return Tokens(input=prompt, written=prompt, output=self.model.max_tokens)
 
     def _silence(self, error: Unanswered, seconds: float) -> Exception:
-        """What it means that no answer came. Only a worker that was answered before may have run out of its own time."""
+        """What silence means: a worker that was answered before may have run out of its own time."""
         answered = any(isinstance(message, Completion) for message in self.messages)
         if answered and self.deadline is not None and seconds < PATIENCE:
             return OutOfTime()

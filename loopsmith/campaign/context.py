@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -62,6 +63,12 @@ class Context:
         """Tell whoever watches, without a record."""
         for observer in self.observers:
             observer(name, candidate, data)
+
+    def keep_artifact(self, candidate: Candidate | None, kind: str, path: Path) -> None:
+        """Note a file that belongs to a candidate, or to the baseline."""
+        candidate_id = candidate.id if candidate else None
+        size = path.stat().st_size if path.exists() else 0
+        self.store.record_artifact(campaign_id=self.id, candidate_id=candidate_id, kind=kind, path=path, size=size)
 
     def baseline(self) -> str:
         return self.store.campaign(self.id).baseline_commit

@@ -5,13 +5,13 @@ import asyncio
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
-from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict, WorkerLimits
+from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
 from loopsmith.search.memory import reflect
 from loopsmith.verify.guardrails import check_patch
 from loopsmith.workflow import render
-from loopsmith.workspace import collect, make_worker_folder, remove_folder
+from loopsmith.workspace import collect, make_worker_folder
 
 GRACE = 15.0  # seconds beyond its limit before a worker that does not stop by itself is ended
 TIME_LIMIT = "wall_clock"
@@ -45,8 +45,8 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         context.repository,
         candidate.parent_commit,
         path,
-        links=settings.workspace.link,
         source=context.workflow.source,
+        links=settings.workspace.link,
         scratch=scratch,
         sandbox=context.sandbox,
         network=settings.guardrails.network == "allow",
@@ -64,17 +64,20 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
             context.repository,
             candidate.parent_commit,
             path,
-            editable=settings.workspace.editable,
-            guardrails=settings.guardrails,
+            editable=context.workflow.editable,
+            source=context.workflow.source,
+            links=settings.workspace.link,
+            max_changed_lines=settings.guardrails.max_changed_lines,
+            max_file_size=settings.guardrails.max_file_size,
             message=report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}",
         )
     finally:
-        remove_folder(path)
+        workspace.remove()
     if context.limit and patch.empty:
         context.stop.request(limit_end(context.limit))
         raise Stopped
     if report.transcript:
-        context.store.record_artifact(context.id, candidate.id, kind="transcript", path=report.transcript)
+        context.keep_artifact(candidate, "transcript", report.transcript)
     return settle(context, candidate, report, patch)
 
 
@@ -84,10 +87,14 @@ def settle(context: Context, candidate: Candidate, report: Report, patch: Patch)
     if report.error and patch.empty:
         decision = Decision(verdict=Verdict.CRASHED, reason=f"the worker broke: {report.error}", rule="worker")
     elif patch.empty and report.finish_reason == TIME_LIMIT:
-        decision = Decision(verdict=Verdict.TIMED_OUT, reason="the worker ran out of time, without a change", rule="worker")
+        decision = Decision(
+            verdict=Verdict.TIMED_OUT, reason="the worker ran out of time, without a change", rule="worker"
+        )
     elif patch.empty:
         decision = Decision(
-            verdict=Verdict.FAILED, reason=f"the worker made no change (it ended: {report.finish_reason})", rule="worker"
+            verdict=Verdict.FAILED,
+            reason=f"the worker made no change (it ended: {report.finish_reason})",
+            rule="worker",
         )
     elif problems or patch.commit is None or patch.tree is None:
         reason = "; ".join(problems)
@@ -141,7 +148,11 @@ def decide(
     reflection = reflect(candidate, decision, report, error)
     candidate = context.store.decide(candidate.id, decision, reflection, report=report, new_baseline=new_baseline)
     context.emit(
-        "candidate.decided", candidate, verdict=decision.verdict, reason=decision.reason, hypothesis=candidate.hypothesis
+        "candidate.decided",
+        candidate,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        hypothesis=candidate.hypothesis,
     )
     return candidate
 
@@ -160,7 +171,7 @@ def report_of(candidate: Candidate) -> Report:
 
 
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
-    settings, limits = context.settings, context.settings.budget.per_worker
+    settings = context.settings
     query = candidate.hypothesis or candidate.emphasis
     nearest = context.store.search_reflections(context.id, query, 10) if query else ()
     text = write_brief(
@@ -171,7 +182,9 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
     )
     return Brief(
         candidate_id=candidate.id,
-        prompt=render(context.workflow.body, variables),
+        prompt=render(
+            context.workflow.body, variables, file=str(context.workflow.path), first_line=context.workflow.body_line
+        ),
         seed=candidate.seed,
         round=situation.round,
         attempt=candidate.attempt,
@@ -180,7 +193,5 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
         metric=settings.objective.metric,
         direction=settings.objective.direction,
         hypothesis=candidate.hypothesis,
-        limits=WorkerLimits(
-            turns=limits.turns, wall_clock=limits.wall_clock, cost_usd=limits.cost_usd, tokens=limits.tokens
-        ),
+        limits=settings.budget.per_worker.limits(),
     )

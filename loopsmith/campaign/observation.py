@@ -5,7 +5,7 @@ from loopsmith.records import Candidate, Phase, Status
 from loopsmith.search.brief import Situation
 from loopsmith.search.budget import Used
 from loopsmith.verify import statistics
-from loopsmith.workflow import editable_matcher, format_duration, format_money
+from loopsmith.workflow import format_duration, format_money
 
 
 def observe(context: Context, number: int, commit: str) -> Situation:
@@ -35,12 +35,13 @@ def gain_of(context: Context, candidate: Candidate) -> float:
     """The gain of a screened candidate's one value: it orders the finalists and proves nothing."""
     objective = context.settings.objective
     assert candidate.value is not None
-    return statistics.screen_gain(objective, context.measured(candidate.parent_commit)[objective.metric], candidate.value)
+    return statistics.screen_gain(
+        objective, context.measured(candidate.parent_commit)[objective.metric], candidate.value
+    )
 
 
 def editable_files(context: Context, commit: str) -> tuple[str, ...]:
-    editable = editable_matcher(context.settings.workspace.editable)
-    return tuple(path for path in context.repository.files(commit) if editable(path))
+    return tuple(filter(context.workflow.editable, context.repository.files(commit)))
 
 
 def used(context: Context) -> Used:

@@ -5,24 +5,24 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 from loopsmith import agents
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
-from loopsmith.campaign.observation import editable_files
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError
+from loopsmith.protocols import Agent
 from loopsmith.records import Campaign
 from loopsmith.tracker import Store, open_store
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Workflow
 from loopsmith.workspace import Repository, Sandbox, make_verification_folder, remove_folder, snapshot
 
-IDENTITY = {"objective": "objective", "verify": "verifier", "workspace": "editable files or links"}
+IDENTITY = {"objective": "objective", "verify": "verifier", "workspace": "editable or linked files"}
 
 
 @contextmanager
@@ -38,13 +38,33 @@ def open_campaign(
     Raises:
         LoopsmithError: with what to do. Nothing was spent.
     """
+    settings, source = workflow.settings, workflow.source
     state.create()
     with exclusive(state.lock), open_store(tracker or state.tracker) as store:
         repository = Repository.open(state.root)
-        sandbox = Sandbox.detect(workflow.settings.sandbox)
-        leases = Leases(workflow.settings.verify.resources)
-        agent, planner = agents.build(workflow.settings)
-        campaign, notes = resume_or_start(workflow, store, repository, state, new=new)
+        sandbox = Sandbox.detect(settings.sandbox, state=state.root, source=source, links=settings.workspace.link)
+        leases = Leases(settings.verify.resources)
+        agent, planner = agents.build(settings)
+        commit = snapshot(
+            repository,
+            source,
+            exclude=settings.workspace.exclude,
+            links=settings.workspace.link,
+            max_size=settings.workspace.max_size,
+        )
+        earlier = None if new else store.find_campaign(str(workflow.path))
+        going_on = earlier is not None and earlier.identity_hash == workflow.identity
+        start = earlier.baseline_commit if earlier and going_on else commit
+        check_agent(agent, workflow, repository, state, start)
+        notes: dict[str, dict[str, Any]] = {}
+        if earlier and going_on:
+            campaign = resume(workflow, store, repository, earlier, commit, notes)
+        else:
+            campaign = begin(workflow, store, commit, earlier, notes)
+        if released := recover(store, repository, state, campaign.id):
+            notes["campaign.recovered"] = {"candidates": released}
+        if sandbox.missing:
+            notes["sandbox.missing"] = {"reason": sandbox.reason, "not_protected": list(sandbox.missing)}
         context = Context(
             campaign=campaign,
             workflow=workflow,
@@ -52,83 +72,74 @@ def open_campaign(
             repository=repository,
             state=state,
             sandbox=sandbox,
-            verifier=Verifier(workflow.settings.verify, sandbox),
+            verifier=Verifier(settings, sandbox),
             agent=agent,
             planner=planner,
             leases=leases,
             stop=Stop(),
-            workers=asyncio.Semaphore(workflow.settings.search.workers),
+            workers=asyncio.Semaphore(settings.search.workers),
         )
-        put_back = recover(store, repository, state, campaign.id)
-        if put_back:
-            notes["candidate.released"] = {"count": put_back}
-        check_agent(context)
         for name, data in notes.items():
             context.emit(name, **data)
         yield context
 
 
-def resume_or_start(
-    workflow: Workflow, store: Store, repository: Repository, state: StateFolder, *, new: bool
-) -> tuple[Campaign, dict[str, dict[str, object]]]:
-    """The campaign of this workflow, and the events to write once it is open."""
-    settings = workflow.settings
-    path = str(workflow.path.resolve())
-    earlier = None if new else store.find_campaign(path)
-    exclude = [*settings.workspace.exclude]
-    commit = snapshot(
-        repository, workflow.source, exclude=exclude, max_size=settings.workspace.max_size, state=state.root
-    )
-    notes: dict[str, dict[str, object]] = {}
-    if earlier is not None and earlier.identity_hash == workflow.identity:
-        if earlier.workflow_hash != workflow.digest:
-            store.change_workflow(
-                earlier.id, text=workflow.text, hash=workflow.digest, settings=settings.model_dump(mode="json")
-            )
-        if not repository.same_tree(commit, earlier.origin_commit):
-            notes["source.changed"] = {"going_on_from": earlier.origin_commit}
-        return store.campaign(earlier.id), notes
-    if earlier is not None:
-        changed = changed_parts(earlier.settings, settings.model_dump(mode="json"))
-        notes["campaign.replaced"] = {"earlier": earlier.id, "changed": changed}
-    slug = re.sub(r"[^a-z0-9]+", "-", settings.name.lower()).strip("-")[:40] or "campaign"
-    campaign = store.start_campaign(
-        id=f"{slug}-{secrets.token_hex(3)}",
-        name=settings.name,
-        workflow_path=path,
-        workflow_text=workflow.text,
-        workflow_hash=workflow.digest,
-        identity_hash=workflow.identity,
-        settings=settings.model_dump(mode="json"),
-        source=str(workflow.source),
-        origin_commit=commit,
-        task_titles=[f"{settings.objective.direction} {settings.objective.metric}"],
-    )
-    repository.set_baseline(campaign.id, commit)
-    return campaign, notes
-
-
-def changed_parts(before: dict[str, object], after: dict[str, object]) -> str:
-    """Which of the parts that make a campaign what it is are different, in words."""
-    return ", ".join(words for key, words in IDENTITY.items() if before.get(key) != after.get(key))
-
-
-def check_agent(context: Context) -> None:
-    """Whether the agent can work on the baseline's editable files.
+def check_agent(agent: Agent, workflow: Workflow, repository: Repository, state: StateFolder, commit: str) -> None:
+    """Whether the agent can work on the editable files of a commit.
 
     Raises:
         WorkflowError: it cannot, or there is no such file.
     """
-    commit = context.baseline()
-    files = editable_files(context, commit)
+    files = [path for path in repository.files(commit) if workflow.editable(path)]
     if not files:
-        globs = ", ".join(context.settings.workspace.editable)
+        globs = ", ".join(workflow.settings.workspace.editable)
         raise WorkflowError(
-            f"no file in {context.workflow.source} matches workspace.editable ({globs}); ignored files do not count"
+            f"no file in {workflow.source} matches workspace.editable ({globs}); ignored files do not count"
         )
-    folder: Path = context.state.work(context.id) / "check"
-    make_verification_folder(context.repository, commit, folder, links=(), source=context.workflow.source)
+    folder = state.work("check") / "baseline"
+    make_verification_folder(repository, commit, folder, source=workflow.source, links=())
     try:
-        context.agent.check(folder, files)
+        agent.check(folder, files)
     finally:
-        remove_folder(folder)
+        remove_folder(state.work("check"))
+
+
+def begin(
+    workflow: Workflow, store: Store, commit: str, earlier: Campaign | None, notes: dict[str, dict[str, Any]]
+) -> Campaign:
+    """A new campaign on a snapshot of the source."""
+    settings = workflow.settings
+    resolved = settings.model_dump(mode="json")
+    if earlier is not None:
+        parts = [words for key, words in IDENTITY.items() if earlier.settings.get(key) != resolved[key]]
+        notes["campaign.replaced"] = {"earlier": earlier.id, "changed": ", ".join(parts)}
+    slug = re.sub(r"[^a-z0-9]+", "-", settings.name.lower()).strip("-")[:40] or "campaign"
+    return store.start_campaign(
+        id=f"{slug}-{secrets.token_hex(3)}",
+        name=settings.name,
+        workflow_path=str(workflow.path),
+        workflow_text=workflow.text,
+        workflow_hash=workflow.digest,
+        identity_hash=workflow.identity,
+        settings=resolved,
+        source=str(workflow.source),
+        origin_commit=commit,
+        task_titles=[f"{settings.objective.direction} {settings.objective.metric}"],
+    )
+
+
+def resume(
+    workflow: Workflow,
+    store: Store,
+    repository: Repository,
+    campaign: Campaign,
+    commit: str,
+    notes: dict[str, dict[str, Any]],
+) -> Campaign:
+    """The campaign goes on; what changed since is noted."""
+    if campaign.workflow_hash != workflow.digest:
+        settings = workflow.settings.model_dump(mode="json")
+        store.change_workflow(campaign.id, text=workflow.text, hash=workflow.digest, settings=settings)
+    if repository.tree_id(commit) != repository.tree_id(campaign.origin_commit):
+        notes["source.changed"] = {"going_on_from": campaign.origin_commit}
+    return store.campaign(campaign.id)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.observation import observe
+from loopsmith.campaign.observation import gain_of, observe
 from loopsmith.campaign.services import reserve
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import LimitReached
@@ -85,11 +85,6 @@ def runner_up(context: Context) -> Candidate | None:
     beaten = []
     for candidate in context.store.candidates(context.id, round_id=last[0].id, statuses=(Status.DISCARDED,)):
         decision = context.store.decision(candidate.id)
-        if decision is not None and decision.evidence.get("runner_up") and candidate.value is not None:
+        if decision is not None and decision.evidence.get("runner_up"):
             beaten.append(candidate)
-    objective = context.settings.objective
-    best = None
-    for candidate in beaten:
-        if best is None or objective.better(candidate.value, best.value):
-            best = candidate
-    return best
+    return max(beaten, key=lambda candidate: gain_of(context, candidate), default=None)

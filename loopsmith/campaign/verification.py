@@ -83,16 +83,16 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
         return decide(context, candidate, Decision(verdict=Verdict.DUPLICATE, reason=reason, rule="content"))
     candidate = context.store.begin_verification(candidate.id)
     context.show("candidate.verifying", candidate)
-    run = await measure(
-        context, candidate.commit, candidate=candidate, phase=Phase.SCREEN, pair=0, check=True
-    )
+    run = await measure(context, candidate.commit, candidate=candidate, phase=Phase.SCREEN, pair=0, check=True)
     if run.verdict is not None:
         decision = Decision(verdict=run.verdict, reason=run.problem, rule="verifier")
         return decide(context, candidate, decision, error=run.tail)
     baseline = context.measured(candidate.parent_commit)
     broken = constraint_problems(context, run, baseline)
     if broken:
-        decision = Decision(verdict=Verdict.FAILED, reason=f"constraint not met: {'; '.join(broken)}", rule="constraint")
+        decision = Decision(
+            verdict=Verdict.FAILED, reason=f"constraint not met: {'; '.join(broken)}", rule="constraint"
+        )
         return decide(context, candidate, decision)
     objective = context.settings.objective
     value = run.metrics[objective.metric]
@@ -160,8 +160,9 @@ def failed_run(context: Context, candidate: Candidate, commit: str, run: Run) ->
     if run.verdict is not None and commit != candidate.commit:
         raise BaselineError("in a confirmation, " + baseline_message(run.problem, run.tail, run.log))
     if run.verdict is not None:
-        return Decision(verdict=run.verdict, reason=f"in confirmation: {run.problem}", rule="verifier",
-                        evidence={"tail": run.tail})
+        return Decision(
+            verdict=run.verdict, reason=f"in confirmation: {run.problem}", rule="verifier", evidence={"tail": run.tail}
+        )
     if commit != candidate.commit:
         return None
     broken = constraint_problems(context, run, context.measured(candidate.parent_commit))

@@ -30,8 +30,15 @@ app = typer.Typer(
 WorkflowArgument = Annotated[
     Path | None, typer.Argument(metavar="[WORKFLOW.md]", help="Default: ./WORKFLOW.md, then ./program.md.")
 ]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any setting, such as budget.rounds=5.")]
-AgentOption = Annotated[str | None, typer.Option("--agent", metavar="KIND[:MODEL]", help="Another agent than the workflow's, such as anthropic or openai:gpt-5.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any setting, such as budget.rounds=5.")
+]
+AgentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--agent", metavar="KIND[:MODEL]", help="Another agent than the workflow's, such as anthropic or openai:gpt-5."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -51,7 +58,7 @@ def main(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def run(
     workflow: WorkflowArgument = None,
-    overrides: SetOption = [],  # noqa: B006 - typer reads the default
+    overrides: SetOption = None,
     agent: AgentOption = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new campaign even where one could go on.")] = False,
     state: StateOption = None,
@@ -59,13 +66,15 @@ def run(
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
 ) -> None:
     """Run a campaign until its budget, its target or Ctrl-C ends it; run it again to go on."""
-    raise typer.Exit(run_workflow(workflow, overrides, agent=agent, new=new, state=state, tracker=tracker, plain=plain))
+    raise typer.Exit(run_workflow(workflow, overrides or (), agent=agent, new=new, state=state, tracker=tracker, plain=plain))
 
 
 @app.command()
-def check(workflow: WorkflowArgument = None, overrides: SetOption = [], agent: AgentOption = None, as_json: JsonOption = False) -> None:  # noqa: B006
+def check(
+    workflow: WorkflowArgument = None, overrides: SetOption = None, agent: AgentOption = None, as_json: JsonOption = False
+) -> None:
     """Print the resolved settings, what the budget affords, and every problem at once."""
-    raise typer.Exit(print_check(workflow, overrides, agent=agent, as_json=as_json))
+    raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json))
 
 
 @app.command()
@@ -148,7 +157,9 @@ def apply(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
     branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
-    patch: Annotated[Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")] = None,
+    patch: Annotated[
+        Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")
+    ] = None,
 ) -> None:
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
     with find_campaign(workflow, state, tracker, campaign) as found:

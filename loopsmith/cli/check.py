@@ -46,7 +46,9 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
         workspace = loaded.settings.workspace
         files.extend(file for file in source_files(loaded.source, exclude=workspace.exclude) if loaded.editable(file))
         if not files:
-            raise WorkflowError(f"no file in {loaded.source} matches workspace.editable ({', '.join(workspace.editable)})")
+            raise WorkflowError(
+                f"no file in {loaded.source} matches workspace.editable ({', '.join(workspace.editable)})"
+            )
 
     def agent() -> None:
         built, _ = agents.build(loaded.settings)

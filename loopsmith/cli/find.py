@@ -58,9 +58,7 @@ def state_folder(path: Path | None, state: Path | None) -> StateFolder:
 
 
 @contextmanager
-def find_campaign(
-    path: Path | None, state: Path | None, tracker: str | None, campaign: str | None
-) -> Iterator[Found]:
+def find_campaign(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> Iterator[Found]:
     """The campaign that the options mean, for reading.
 
     Raises:

@@ -80,7 +80,8 @@ class LiveView:
         verdict = str(data.get("verdict", ""))
         style = {"kept": "bold green", "discarded": "dim"}.get(verdict, "yellow")
         what = one_line(candidate.hypothesis or candidate.summary, 70)
-        self.say(f"[{style}]c{candidate.number} {verdict}[/] {escape(what)} [dim]{escape(one_line(data.get('reason', ''), 110))}[/]")
+        why = one_line(str(data.get("reason", "")), 110)
+        self.say(f"[{style}]c{candidate.number} {verdict}[/] {escape(what)} [dim]{escape(why)}[/]")
 
     def say(self, markup: str) -> None:
         self.console.print(markup, highlight=False, soft_wrap=False, overflow="ellipsis", no_wrap=True)
@@ -92,7 +93,9 @@ class LiveView:
             self._status, self._read_at = status(store, store.campaign(self.context.id)), now
         table = Table.grid(padding=(0, 1))
         for number, (began, text) in sorted(self.lines.items()):
-            table.add_row(Text(f"c{number}", style="bold"), Text(f"{now - began:4.0f} s", style="dim"), Text(text, no_wrap=True))
+            table.add_row(
+                Text(f"c{number}", style="bold"), Text(f"{now - began:4.0f} s", style="dim"), Text(text, no_wrap=True)
+            )
         head = Text(f"{self.note}  ", style="bold")
         head.append(f"{tried(self._status)}; {spent(self._status)}", style="dim")
         return Group(table, head, Text(outcome(self._status), style="green"))

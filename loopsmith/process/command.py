@@ -72,7 +72,7 @@ async def run(
                 seconds = time.monotonic() - began
             finally:
                 await descendants.end()
-        return _completed(argv, process.wait(), log, output.size, timed_out, seconds, len(descendants.ended))
+        return _completed(argv, process.wait(), log, output.size, timed_out, seconds, descendants.leftovers)
 
 
 def _start(

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from loopsmith.errors import HarnessError
 
 MARK = "LOOPSMITH_MARK"
 PATIENCE = 30.0  # seconds for a killed process to be gone
+LOOKS = 10  # at a process without any environment, until it counts as one that has none
 LINUX = sys.platform == "linux"
 
 Over = asyncio.Future[None]
@@ -42,7 +44,9 @@ class Descendants:
         become_subreaper()
         self.mark = f"{mark}:{os.getpid()}.{next(_numbers)}"
         self.first: subprocess.Popen[bytes] | None = None  # leader of the command's session and group
-        self.ended: set[int] = set()  # those that outlived it and that the kernel would have left
+        self.leftovers = 0  # descendants that outlived the command and that only we ended
+        self._killed: set[int] = set()
+        self._looks: Counter[int] = Counter()
         self._started = uptime()
         _live[self.mark] = self
 
@@ -63,7 +67,7 @@ class Descendants:
                     raise HarnessError(f"process {left} cannot be ended; see what it waits for, and run again")
                 try:
                     with watching(left, over := loop.create_future()):
-                        await asyncio.wait([over], timeout=0.1)
+                        await asyncio.wait([over], timeout=0.01)
                 except asyncio.CancelledError as error:
                     cancelled = error
         finally:
@@ -72,28 +76,34 @@ class Descendants:
             raise cancelled
 
     def _end_once(self) -> int | None:
-        """Kill and reap what there is now; one that may not be the last, or None when there was none."""
+        """Kill and reap what there is now; one that may not be the last, or None when there is none any more."""
         if self.first is None:
             return None
         left = None
-        for pid in _adopted() if LINUX else [pid for pid, mark in _marked() if mark == self.mark]:
-            if (stat := _stat(pid)) and self._own(pid, stat):
+        listed = _adopted() if LINUX else [pid for pid, mark in _marked() if mark == self.mark]
+        for pid in listed:
+            if (stat := _stat(pid)) is None:
+                continue
+            own = self._own(pid, stat)
+            if own or own is None:
                 left = pid
+            if own:
                 if stat.state not in "ZX":
-                    if not _in_sandbox(pid):
-                        self.ended.add(pid)
-                    # The whole group at once, so that none of it can fork itself away meanwhile.
-                    kill(stat.group, group=True)
+                    self.leftovers += pid not in self._killed and not _in_sandbox(pid)
+                    self._killed.add(pid)
+                    kill(stat.group, group=True)  # all at once, so that none of it can fork itself away meanwhile
                 _reap(pid)
         if self.first.returncode is None:
             kill(self.first.pid, group=True)  # before it is reaped: until then no other group has this number
             if self.first.poll() is None:
                 left = self.first.pid
+        if listed and left is None and LINUX:  # one that died after it was listed handed its children on
+            left = next(iter(set(_adopted()) - set(listed)), None)
         return left
 
-    def _own(self, pid: int, stat: "_Stat") -> bool:
-        """Whether an orphan is of this command, or may be and cannot be of another that runs."""
-        if pid in self.ended or (self.first and stat.session == self.first.pid):
+    def _own(self, pid: int, stat: "_Stat") -> bool | None:
+        """Whether an orphan is of this command, or may be and cannot be of another that runs; None: look again."""
+        if pid in self._killed or (self.first and stat.session == self.first.pid):
             return True
         mark = _mark_of(pid)
         if mark == self.mark or not LINUX:
@@ -102,15 +112,23 @@ class Descendants:
             return False
         born = stat.started + 0.02  # the kernel counts in ticks of 10 ms
         others = [other for other in tuple(_live.values()) if other is not self]
-        return born >= self._started and not any(other._started <= born for other in others)
+        if born >= self._started and not any(other._started <= born for other in others):
+            return True
+        if mark == "" and stat.state not in "ZX":  # as between two programs, and on the way out
+            self._looks[pid] += 1
+            return None if self._looks[pid] < LOOKS or not stat.memory else False
+        return False
 
 
 @contextmanager
 def watching(pid: int, over: Over) -> Iterator[None]:
     """While in the block, `over` is resolved when our child is dead; it stays a zombie, so its number its own."""
     loop = asyncio.get_running_loop()
+    handle = -1
 
     def notice() -> None:
+        if handle >= 0:
+            loop.remove_reader(handle)
         if not over.done():
             over.set_result(None)
 
@@ -129,7 +147,7 @@ def watching(pid: int, over: Over) -> Iterator[None]:
         return
     except OSError as error:
         raise HarnessError(f"cannot watch a process: {error.strerror}; raise the limit of open files") from error
-    loop.add_reader(handle, lambda: (loop.remove_reader(handle), notice()))
+    loop.add_reader(handle, notice)
     try:
         yield
     finally:
@@ -201,18 +219,20 @@ class _Stat(NamedTuple):
     group: int
     session: int
     started: float  # seconds since boot
+    memory: int  # bytes, virtual; 0 on the way out
 
 
 def _stat(pid: int) -> _Stat | None:
     """See proc_pid_stat(5); None when the process is gone."""
     try:
         if not LINUX:
-            return _Stat("R", os.getpgid(pid), os.getsid(pid), 0.0)
+            return _Stat("R", os.getpgid(pid), os.getsid(pid), 0.0, 1)
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return _Stat(fields[0].decode(), int(fields[2]), int(fields[3]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return _Stat(fields[0].decode(), int(fields[2]), int(fields[3]), started, int(fields[20]))
 
 
 def _adopted() -> list[int]:
@@ -229,14 +249,19 @@ def _adopted() -> list[int]:
 
 
 def _mark_of(pid: int) -> str | None:
+    """The mark in a process's environment; empty when that is empty, None when it has no mark or is not readable."""
     if not LINUX:
         return dict(_marked()).get(pid)
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = b"\0" + file.read()
+            environment = file.read()
+    except ProcessLookupError:
+        return ""
     except OSError:
         return None
-    _, found, rest = environment.partition(b"\0" + MARK.encode() + b"=")
+    if not environment:
+        return ""
+    _, found, rest = (b"\0" + environment).partition(b"\0" + MARK.encode() + b"=")
     return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else None
 
 

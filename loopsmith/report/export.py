@@ -64,7 +64,12 @@ def tsv(store: Store, campaign: Campaign) -> str:
     metric = campaign.settings["objective"]["metric"]
     rows = [("commit", metric, "memory_gb", "status", "description")]
     rows.append(tsv_row(store, campaign, campaign.origin_commit, None, "keep", "baseline"))
-    words = {Status.KEPT: "keep", Status.DISCARDED: "discard", Status.DUPLICATE: "discard", Status.QUARANTINED: "discard"}
+    words = {
+        Status.KEPT: "keep",
+        Status.DISCARDED: "discard",
+        Status.DUPLICATE: "discard",
+        Status.QUARANTINED: "discard",
+    }
     for candidate in store.candidates(campaign.id):
         if candidate.status.final and candidate.commit:
             status = words.get(candidate.status, "crash")
@@ -78,7 +83,9 @@ def tsv_row(
 ) -> tuple[str, str, str, str, str]:
     measured: dict[str, list[float]] = {}
     phase = Phase.BASELINE if candidate is None else None
-    for item in store.measurements(campaign.id, commit=commit, candidate_id=candidate.id if candidate else None, phase=phase):
+    for item in store.measurements(
+        campaign.id, commit=commit, candidate_id=candidate.id if candidate else None, phase=phase
+    ):
         measured.setdefault(item.metric, []).append(item.value)
     values = measured.get(campaign.settings["objective"]["metric"])
     memory = next((sum(v) / len(v) * MEMORY_METRICS[k] for k, v in measured.items() if k in MEMORY_METRICS), 0.0)

@@ -12,7 +12,9 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     if decision is not None:
         lines.append(f"decision    {decision.reason}")
         if decision.effect is not None:
-            pairs = f", {decision.effect.samples} pairs" if decision.effect.samples else ", a metric that repeats exactly"
+            pairs = (
+                f", {decision.effect.samples} pairs" if decision.effect.samples else ", a metric that repeats exactly"
+            )
             lines.append(f"effect      {effect_words(decision.effect)}{pairs}, rule {decision.rule}")
         if decision.value is not None and decision.baseline_value is not None:
             lines.append(f"values      {decision.value:.6g}, the baseline {decision.baseline_value:.6g}")

@@ -63,8 +63,14 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             "output_tokens": spent.output_tokens,
             "cost_usd": spent.cost_usd,
             "by_model": [
-                {"role": item.role, "model": item.model, "input_tokens": item.input_tokens,
-                 "cached_tokens": item.cached_tokens, "output_tokens": item.output_tokens, "cost_usd": item.cost_usd}
+                {
+                    "role": item.role,
+                    "model": item.model,
+                    "input_tokens": item.input_tokens,
+                    "cached_tokens": item.cached_tokens,
+                    "output_tokens": item.output_tokens,
+                    "cost_usd": item.cost_usd,
+                }
                 for item in store.usages(campaign.id)
             ],
         },

@@ -28,7 +28,11 @@ def outcome(view: dict[str, Any]) -> str:
 
 def spent(view: dict[str, Any]) -> str:
     usage, elapsed = view["usage"], view["budget"]["wall_clock"]["used"]
-    money = f", {format_money(usage['cost_usd'])} for {usage['calls']} model calls" if usage["calls"] else ", no model calls"
+    money = (
+        f", {format_money(usage['cost_usd'])} for {usage['calls']} model calls"
+        if usage["calls"]
+        else ", no model calls"
+    )
     return format_duration(round(elapsed)) + money
 
 

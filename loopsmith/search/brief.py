@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopsmith.records import Candidate, Decision, Reflection, Verdict
-from loopsmith.search.memory import effect_words, fits, lesson_line, one_line, percent, useful
+from loopsmith.search.memory import effect_words, fits, lesson_line, one_line, useful
 from loopsmith.workflow.schema import Settings
 
 DEAD = (Verdict.DISCARDED, Verdict.FAILED, Verdict.REJECTED, Verdict.CRASHED, Verdict.TIMED_OUT)
@@ -74,13 +74,19 @@ def rules(settings: Settings) -> list[str]:
     ]
     lines += [f"- This must pass first: `{one_line(check)}`" for check in verify.checks]
     lines += [f"- Constraint: `{metric}` {constraint}" for metric, constraint in verify.constraints.items()]
-    lines += [f"- No added line may match `{pattern}`" for pattern in guardrails.forbid]
+    lines += [f"- No added line may match `{pattern.pattern}`" for pattern in guardrails.forbid]
     return lines
 
 
 def section(title: str, lines: Sequence[str], tokens: int) -> str:
     chosen = fits(lines, tokens)
     return f"### {title}\n" + "\n".join(chosen) if chosen else ""
+
+
+def failure_text(failure: Reflection, room: int) -> str:
+    """A failure and the end of what its program printed, in about `room` characters."""
+    line = lesson_line(failure)[: room // 2]
+    return f"{line}\n{fence(failure.error[-(room - len(line)) :])}"
 
 
 def write_brief(
@@ -113,13 +119,13 @@ def write_brief(
         "### Task\n" + "\n".join(task),
         "### Rules\n" + "\n".join(rules(settings)),
         section("Kept so far, already in your files", kept_lines(situation.kept), tokens // 6),
-        section("Lessons of earlier candidates", [lesson_line(item) for item in lessons], tokens // 3),
+        section("Lessons of earlier candidates", [lesson_line(item) for item in lessons], tokens // 4),
         section("Dead ends near your hypothesis", [lesson_line(item) for item in dead_ends], tokens // 8),
         section("Last candidates", history_lines(situation.recent), tokens // 8),
     ]
     if failures:
-        budget = tokens * 4 // 5 // len(failures)  # characters for each, a fifth of the brief in all
-        texts = [f"{lesson_line(item)}\n{fence(item.error[-budget:])}" for item in failures]
+        room = tokens * 4 // 6 // len(failures)  # characters for each, a sixth of the brief in all
+        texts = [failure_text(item, room) for item in failures]
         blocks.append(f"### Recent failures\n{NOTICE}\n" + "\n".join(texts))
     return "\n\n".join(block for block in blocks if block)
 
@@ -140,6 +146,3 @@ def template_variables(
         "history": "\n".join(history_lines(situation.recent)),
         "files": "\n".join(situation.files),
     }
-
-
-__all__ = ["Situation", "fence", "percent", "template_variables", "write_brief"]

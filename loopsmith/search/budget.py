@@ -53,7 +53,9 @@ def campaign_end(budget: Budget, used: Used, objective: Objective, best: float |
 
 def limit_end(limit: LimitReached) -> End:
     """The end of a campaign whose worker met a limit of the whole campaign."""
-    return End(reason=limit.limit.removeprefix("budget."), message=f"{limit} ({limit.limit}); the next call would pass it")
+    return End(
+        reason=limit.limit.removeprefix("budget."), message=f"{limit} ({limit.limit}); the next call would pass it"
+    )
 
 
 def check_call(scope: str, spent: Spent, call: Usage, *, cost_usd: float | None, tokens: int | None) -> None:

@@ -43,7 +43,9 @@ async def plan_hypotheses(
         ProviderError: the provider refuses for good.
     """
     brief = write_brief(settings, situation, hypothesis="", emphasis="", nearest=())
-    prompt = f"{brief}\n\n### The editable files\n{sources}\n\nPlan {count} hypotheses, one for each of {count} workers."
+    prompt = (
+        f"{brief}\n\n### The editable files\n{sources}\n\nPlan {count} hypotheses, one for each of {count} workers."
+    )
     try:
         plan = await complete_once(
             model, Plan, role="planner", system=SYSTEM, prompt=prompt, reserve=reserve, settle=settle

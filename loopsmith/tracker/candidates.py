@@ -5,27 +5,50 @@ Every move is one conditional UPDATE: of two processes that ask for the same, on
 
 import re
 from collections.abc import Collection
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from loopsmith.errors import IllegalTransition, TrackerError, UsageError
 from loopsmith.records import Candidate, Decision, Reflection, Report, Status, Trial, Verdict
 from loopsmith.tracker import tables
 from loopsmith.tracker.campaigns import change_campaign
+from loopsmith.tracker.database import Database
 from loopsmith.tracker.rows import CANDIDATE, DECISION, Verbs, effect_columns, found, now, to_candidate, to_decision
 from loopsmith.tracker.states import RELEASES, require, sources
 
 C, D = tables.candidate.c, tables.decision.c
-FINAL = tuple(status for status in Status if status.final)
 # Past `generated` and really measured, or about to be.
 VERIFIED = tuple(
     set(Status) - {Status.PLANNED, Status.RUNNING, Status.GENERATED, Status.REJECTED, Status.DUPLICATE},
 )
+ALL = select(*CANDIDATE)
+ONE = ALL.where(C.id == bindparam("candidate"))
+TWIN = (
+    ALL.where(C.campaign_id == bindparam("campaign"), C.tree == bindparam("tree"))
+    .where(C.parent_commit == bindparam("parent"), C.id != bindparam("exclude"))
+    # No ORDER BY: SQLite would walk the campaign by number for it, instead of looking the tree up.
+    .where(C.status.in_([literal_column(f"'{status}'") for status in VERIFIED]))
+)
+TRIALS = (
+    select(D.id, C.number, C.params, C.status, C.value, C.parent_commit)
+    .join(tables.candidate, C.id == D.candidate_id)
+    .where(D.campaign_id == bindparam("campaign"), D.id > bindparam("last"))
+    .order_by(D.id)
+)
+NEW_DECISION, NEW_REFLECTION = insert(tables.decision), insert(tables.reflection)
 
 
 class Candidates(Verbs):
     """The candidate's life, from the claim to the decision."""
+
+    def __init__(self, database: Database):
+        super().__init__(database)
+        # A decision is final, so only those after the last one seen are read again: (trials, its row) by campaign.
+        self._trials: dict[str, tuple[tuple[Trial, ...], int]] = {}
 
     def claim(self, candidate_id: str) -> Candidate:
         """planned -> running: the caller, and nobody else, works on it.
@@ -113,8 +136,8 @@ class Candidates(Verbs):
             values |= report_columns(report)
         with self._database.writing() as connection:
             candidate = move(connection, candidate_id, Status(decision.verdict), **values)
-            connection.execute(insert(tables.decision), decision_row(candidate, decision))
-            connection.execute(insert(tables.reflection), reflection_row(candidate, reflection))
+            connection.execute(NEW_DECISION, decision_row(candidate, decision))
+            connection.execute(NEW_REFLECTION, reflection_row(candidate, reflection))
             if new_baseline is not None:
                 change_campaign(connection, candidate.campaign_id, baseline_commit=new_baseline)
             return candidate
@@ -122,7 +145,7 @@ class Candidates(Verbs):
     def candidate(self, candidate_id: str) -> Candidate:
         """Raises UsageError when there is none of this id."""
         with self._database.reading() as connection:
-            row = connection.execute(select(*CANDIDATE).where(C.id == candidate_id)).one_or_none()
+            row = connection.execute(ONE, {"candidate": candidate_id}).one_or_none()
         return to_candidate(found(row, "candidate", candidate_id))
 
     def find_candidate(self, campaign_id: str, text: str) -> Candidate:
@@ -139,7 +162,7 @@ class Candidates(Verbs):
             tests.append(C.commit_id.startswith(text))
         with self._database.reading() as connection:
             for test in tests:
-                query = select(*CANDIDATE).where(C.campaign_id == campaign_id, test).order_by(C.number).limit(5)
+                query = ALL.where(C.campaign_id == campaign_id, test).order_by(C.number).limit(5)
                 candidates = [to_candidate(row) for row in connection.execute(query)]
                 if len({candidate.commit for candidate in candidates}) > 1:
                     numbers = ", ".join(f"c{candidate.number}" for candidate in candidates)
@@ -158,7 +181,7 @@ class Candidates(Verbs):
         newest_first: bool = False,
     ) -> tuple[Candidate, ...]:
         """The candidates of a campaign or of one of its rounds, by number."""
-        query = select(*CANDIDATE).where(C.campaign_id == campaign_id).limit(limit)
+        query = ALL.where(C.campaign_id == campaign_id).limit(limit)
         query = query.order_by(C.number.desc() if newest_first else C.number)
         if round_id is not None:
             query = query.where(C.round_id == round_id)
@@ -179,7 +202,7 @@ class Candidates(Verbs):
     def kept(self, campaign_id: str) -> tuple[tuple[Candidate, Decision], ...]:
         """The chain of kept candidates, in the order in which they were kept."""
         chosen = (D.campaign_id == campaign_id, D.verdict == Verdict.KEPT)
-        candidates = select(*CANDIDATE).join(tables.decision, D.candidate_id == C.id).where(*chosen).order_by(D.id)
+        candidates = ALL.join(tables.decision, D.candidate_id == C.id).where(*chosen).order_by(D.id)
         decisions = select(*DECISION).where(*chosen).order_by(D.id)
         with self._database.reading() as connection:
             return tuple(
@@ -192,33 +215,40 @@ class Candidates(Verbs):
 
     def verified_twin(self, campaign_id: str, parent_commit: str, tree: str, exclude_id: str) -> Candidate | None:
         """The first other candidate of the same content that was, or is being, verified against this baseline."""
-        query = (
-            select(*CANDIDATE)
-            .where(C.campaign_id == campaign_id, C.tree == tree, C.parent_commit == parent_commit)
-            .where(C.status.in_(VERIFIED), C.id != exclude_id)
-            .order_by(C.number)
-            .limit(1)
-        )
+        given = {"campaign": campaign_id, "parent": parent_commit, "tree": tree, "exclude": exclude_id}
         with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return to_candidate(row) if row else None
+            twins = map(to_candidate, connection.execute(TWIN, given))
+            return min(twins, key=attrgetter("number"), default=None)
 
     def trials(self, campaign_id: str) -> tuple[Trial, ...]:
         """Every decided candidate as a search method sees it, by number."""
-        query = (
-            select(C.number, C.params, C.status, C.value, C.parent_commit)
-            .where(C.campaign_id == campaign_id, C.status.in_(FINAL))
-            .order_by(C.number)
-        )
+        known, last = self._trials.get(campaign_id, ((), 0))
+        given = {"campaign": campaign_id, "last": last}
         with self._database.reading() as connection:
-            return tuple(
-                Trial(number=number, params=params, status=Status(status), value=value, parent_commit=parent)
-                for number, params, status, value, parent in connection.execute(query)
-            )
+            rows = connection.execute(TRIALS, given).all()
+        if not rows:
+            return known
+        decided = (
+            Trial(number=number, params=params, status=Status(status), value=value, parent_commit=parent)
+            for _, number, params, status, value, parent in rows
+        )
+        known = tuple(sorted((*known, *decided), key=attrgetter("number")))
+        self._trials[campaign_id] = known, rows[-1][0]
+        return known
 
     def _move(self, candidate_id: str, to: Status, **values: Any) -> Candidate:
         with self._database.writing() as connection:
             return move(connection, candidate_id, to, **values)
+
+
+@cache
+def step(to: Status) -> ReturningUpdate[*tuple[Any, ...]]:
+    """The conditional UPDATE into a state; what it sets comes with its parameters.
+
+    Built once for each state, and the states literal in it: building a statement costs more than running it.
+    """
+    allowed = C.status.in_([literal_column(f"'{status}'") for status in sources(to)])
+    return update(tables.candidate).where(C.id == bindparam("candidate"), allowed).returning(*CANDIDATE)
 
 
 def move(connection: Connection, candidate_id: str, to: Status, **values: Any) -> Candidate:
@@ -227,13 +257,9 @@ def move(connection: Connection, candidate_id: str, to: Status, **values: Any) -
     Raises:
         IllegalTransition: the candidate's present state does not allow it.
     """
-    statement = (
-        update(tables.candidate)
-        .where(C.id == candidate_id, C.status.in_(sources(to)))
-        .values(status=to, updated_at=now(), **values)
-        .returning(*CANDIDATE)
-    )
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(
+        step(to), {"candidate": candidate_id, "status": to, "updated_at": now(), **values}
+    ).one_or_none()
     if row is None:
         require(status_of(connection, candidate_id), to, candidate=candidate_id)
         raise TrackerError(f"candidate {candidate_id} was changed by another process; run again")

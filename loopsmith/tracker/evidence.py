@@ -1,5 +1,6 @@
 """The verbs of what is observed: measurements, decisions, events and artifacts. Nothing here is ever changed."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from loopsmith.tracker.rows import (
 )
 
 M, E, A = tables.measurement.c, tables.event.c, tables.artifact.c
+NEW_EVENT = insert(tables.event)
 
 
 class Evidence(Verbs):
@@ -46,7 +48,7 @@ class Evidence(Verbs):
         log = str(run.log) if run.log else None
         rest: dict[str, Any] = {"seed": run.seed, "seconds": run.seconds, "log": log, "created_at": now()}
         samples = [{**key, **rest, "metric": metric, "value": value} for metric, value in run.metrics.items()]
-        statement = self._insert(tables.measurement).on_conflict_do_nothing()
+        statement = new_measurement(self._database.sqlite)
         with self._database.writing() as connection:
             result = connection.execute(statement, [{**sample, "commit_id": commit} for sample in samples])
             if result.rowcount == len(samples):
@@ -99,7 +101,7 @@ class Evidence(Verbs):
             "created_at": now(),
         }
         with self._database.writing() as connection:
-            row = new_row(connection.execute(insert(tables.event), values))
+            row = new_row(connection.execute(NEW_EVENT, values))
         return Event(id=row, **values)
 
     def events(
@@ -128,10 +130,7 @@ class Evidence(Verbs):
             "size": size,
             "created_at": now(),
         }
-        statement = self._insert(tables.artifact).on_conflict_do_update(
-            index_elements=[A.campaign_id, A.path],
-            set_={"size": size, "kind": kind, "candidate_id": candidate_id},
-        )
+        statement = new_artifact(self._database.sqlite)
         with self._database.writing() as connection:
             connection.execute(statement, values)
         return Artifact(**values)
@@ -144,12 +143,25 @@ class Evidence(Verbs):
         with self._database.reading() as connection:
             return tuple(map(to_artifact, connection.execute(query)))
 
-    def _insert(self, table: Table) -> Any:
-        """An INSERT with ON CONFLICT, which each dialect of SQLAlchemy has of its own."""
-        if self._database.sqlite:
-            from sqlalchemy.dialects import sqlite
 
-            return sqlite.insert(table)
-        from sqlalchemy.dialects import postgresql
+def insert_into(table: Table, sqlite: bool) -> Any:
+    """An INSERT that knows ON CONFLICT, which is not in SQLAlchemy's common language."""
+    if sqlite:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        return postgresql.insert(table)
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert(table)
+
+
+@cache
+def new_measurement(sqlite: bool) -> Any:
+    return insert_into(tables.measurement, sqlite).on_conflict_do_nothing()
+
+
+@cache
+def new_artifact(sqlite: bool) -> Any:
+    statement = insert_into(tables.artifact, sqlite)
+    replaced = {name: statement.excluded[name] for name in ("size", "kind", "candidate_id")}
+    return statement.on_conflict_do_update(index_elements=[A.campaign_id, A.path], set_=replaced)

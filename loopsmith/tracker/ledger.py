@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, insert, literal, select, update
+from sqlalchemy import Column, ColumnElement, bindparam, func, insert, literal, select, update
 
 from loopsmith.errors import TrackerError
 from loopsmith.records import Spent, Usage
@@ -18,6 +18,8 @@ def total(column: Column[Any]) -> ColumnElement[Any]:
 
 
 SUMS = tuple(total(column) for column in (U.input_tokens, U.cached_tokens, U.output_tokens, U.cost_usd))
+RESERVE = insert(tables.usage)
+SETTLE = update(tables.usage).where(U.id == bindparam("row"), ~U.settled)
 
 
 class Ledger(Verbs):
@@ -32,7 +34,7 @@ class Ledger(Verbs):
         scope = {"campaign_id": campaign_id, "round_id": round_id, "candidate_id": candidate_id}
         row = {**scope, **amounts(usage), "settled": False, "created_at": now()}
         with self._database.writing() as connection:
-            return new_row(connection.execute(insert(tables.usage), row))
+            return new_row(connection.execute(RESERVE, row))
 
     def settle(self, row: int, usage: Usage) -> None:
         """Replace a reservation by what the call really used.
@@ -40,9 +42,8 @@ class Ledger(Verbs):
         Raises:
             TrackerError: there is no open reservation of this number: settled before, or never made.
         """
-        statement = update(tables.usage).where(U.id == row, ~U.settled).values(**amounts(usage), settled=True)
         with self._database.writing() as connection:
-            if connection.execute(statement).rowcount != 1:
+            if connection.execute(SETTLE, {"row": row, **amounts(usage), "settled": True}).rowcount != 1:
                 raise TrackerError(f"ledger row {row} is not an open reservation; a call is settled once")
 
     def spent(self, campaign_id: str, *, round_id: str | None = None, candidate_id: str | None = None) -> Spent:

@@ -80,12 +80,14 @@ def to_measurement(row: AnyRow) -> Measurement:
 
 def to_decision(row: AnyRow) -> Decision:
     fields = dict(row._mapping)
-    return Decision(**{**fields, "effect": take_effect(fields), "verdict": Verdict(row.verdict)})
+    effect = take_effect(fields)
+    return Decision(**{**fields, "effect": effect, "verdict": Verdict(row.verdict)})
 
 
 def to_reflection(row: AnyRow) -> Reflection:
     fields = dict(row._mapping)
-    return Reflection(**{**fields, "effect": take_effect(fields), "outcome": Verdict(row.outcome)})
+    effect = take_effect(fields)
+    return Reflection(**{**fields, "effect": effect, "outcome": Verdict(row.outcome)})
 
 
 def to_event(row: AnyRow) -> Event:

@@ -12,6 +12,7 @@ from loopsmith.tracker.database import Database
 
 VERSION = 1  # of the newest migration; a test holds them equal
 VERSION_TABLE = "loopsmith_schema"
+CURRENT = f"SELECT version_num FROM {VERSION_TABLE}"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -22,18 +23,18 @@ def prepare(database: Database) -> None:
         TrackerError: it is not a tracker, of a newer loopsmith, or cannot be read or upgraded.
     """
     with database.reading() as connection:
+        try:
+            if parse_version(connection.exec_driver_sql(CURRENT).scalar_one_or_none()) == VERSION:
+                return
+        except DatabaseError:
+            connection.rollback()  # there is no such table, or worse: `read_version` says which
         version = read_version(connection, database.place)
-    if version == VERSION:
-        return
-    refuse_newer(version, database.place)
     if database.read_only:
         what = "is empty" if version == 0 else f"is of schema {version}, older than this loopsmith's {VERSION}"
         raise TrackerError(f"the tracker {database.place} {what}; open it once for writing, with `loopsmith run`")
     with database.writing() as connection:
         # Another process may have done it while this one waited for the lock.
-        version = read_version(connection, database.place)
-        refuse_newer(version, database.place)
-        if version < VERSION:
+        if read_version(connection, database.place) < VERSION:
             upgrade(connection)
 
 
@@ -41,32 +42,27 @@ def read_version(connection: Connection, place: str) -> int:
     """The schema's version; 0 for an empty database.
 
     Raises:
-        TrackerError: the database holds something else.
+        TrackerError: the database holds something else, or is of a newer loopsmith.
     """
-    try:
-        said: Any = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar_one_or_none()
-    except DatabaseError:
-        connection.rollback()
-        tables = inspect(connection).get_table_names()
-        if VERSION_TABLE in tables:
-            raise
-        if tables:
-            names = ", ".join(sorted(tables)[:3])
-            raise TrackerError(
-                f"{place} is not a tracker: it holds other tables ({names}); give another file"
-            ) from None
+    names = inspect(connection).get_table_names()
+    if VERSION_TABLE not in names:
+        if names:
+            some = ", ".join(sorted(names)[:3])
+            raise TrackerError(f"{place} is not a tracker: it holds other tables ({some}); give another file")
         return 0
-    if not isinstance(said, str) or not re.fullmatch(r"[0-9]{1,9}", said):
+    version = parse_version(connection.exec_driver_sql(CURRENT).scalar_one_or_none())
+    if version is None:
         raise TrackerError(f"the tracker {place} does not say its schema's version; restore it from a copy")
-    return int(said)
-
-
-def refuse_newer(version: int, place: str) -> None:
     if version > VERSION:
         raise TrackerError(
             f"the tracker {place} is of schema {version}, but this loopsmith knows only up to {VERSION}; "
             "upgrade loopsmith, or give another --tracker"
         )
+    return version
+
+
+def parse_version(said: Any) -> int | None:
+    return int(said) if isinstance(said, str) and re.fullmatch(r"[0-9]{1,9}", said) else None
 
 
 def upgrade(connection: Connection) -> None:

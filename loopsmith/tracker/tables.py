@@ -9,14 +9,13 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Dialect, Index, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Dialect, Index, MetaData, Text, UniqueConstraint, text
 from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-from sqlmodel.main import SQLModelMetaclass
 
 from loopsmith.records import CampaignStatus, Phase, Status, Verdict
 
@@ -172,7 +171,7 @@ class Candidate(Base, table=True):
         UniqueConstraint("campaign_id", "number"),
         Index(None, "campaign_id", "status"),
         Index(None, "campaign_id", "tree", "parent_commit"),
-        Index(None, "round_id"),
+        Index(None, "campaign_id", "round_id", "number"),
     )
 
     id: str = words(primary_key=True)
@@ -205,7 +204,9 @@ class Measurement(Base, table=True):
         not_negative("pair", "seconds"),
         # The comparison also refuses NaN, which some databases sort above every number.
         CheckConstraint("abs(value) <= 1.7976931348623157e308", name="finite"),
-        UniqueConstraint("candidate_id", "commit_id", "phase", "pair", "metric"),
+        UniqueConstraint(
+            "campaign_id", "candidate_id", "commit_id", "phase", "pair", "metric", name="uq_measurement_run"
+        ),
         # NULLs differ from each other in the constraint above, so a baseline's own runs need one of theirs.
         Index(
             "uq_measurement_baseline",
@@ -236,7 +237,8 @@ class Decision(Base, table=True):
         one_of("verdict", Verdict),
         whole_effect(),
         UniqueConstraint("candidate_id"),
-        Index(None, "campaign_id", "verdict"),
+        Index(None, "campaign_id", "verdict", "id"),
+        Index(None, "campaign_id", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -260,7 +262,8 @@ class Reflection(Base, table=True):
         one_of("outcome", Verdict),
         whole_effect(),
         UniqueConstraint("candidate_id"),
-        Index(None, "campaign_id", "outcome"),
+        Index(None, "campaign_id", "outcome", "id"),
+        Index(None, "campaign_id", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -282,9 +285,14 @@ class Reflection(Base, table=True):
 class Usage(Base, table=True):
     __table_args__ = (
         not_negative("input_tokens", "cached_tokens", "output_tokens", "cost_usd", "seconds"),
-        Index(None, "campaign_id"),
-        Index(None, "round_id"),
-        Index(None, "candidate_id"),
+        # Holds all that is summed, so that the sum over a campaign reads no row.
+        Index(
+            "ix_usage_sums",
+            *("campaign_id", "role", "model"),
+            *("input_tokens", "cached_tokens", "output_tokens", "cost_usd", "seconds"),
+        ),
+        Index(None, "campaign_id", "round_id"),
+        Index(None, "campaign_id", "candidate_id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -318,7 +326,7 @@ class Artifact(Base, table=True):
     __table_args__ = (
         not_negative("size"),
         UniqueConstraint("campaign_id", "path"),
-        Index(None, "candidate_id"),
+        Index(None, "campaign_id", "candidate_id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -330,11 +338,12 @@ class Artifact(Base, table=True):
     created_at: datetime = moment()
 
 
-def table_of(model: SQLModelMetaclass) -> Table:
-    """The Core table of a model: the verbs use plain statements, which are quicker than a session."""
-    return cast(Table, model.__table__)
-
-
+# The verbs use plain statements over the Core tables, which are quicker than a session.
 METADATA = Base.metadata
-campaign, task, round_, candidate, measurement = map(table_of, (Campaign, Task, Round, Candidate, Measurement))
-decision, reflection, usage, event, artifact = map(table_of, (Decision, Reflection, Usage, Event, Artifact))
+campaign, task, round_, candidate, measurement, decision, reflection, usage, event, artifact = (
+    METADATA.tables[name]
+    for name in (
+        *("campaign", "task", "round", "candidate", "measurement"),
+        *("decision", "reflection", "usage", "event", "artifact"),
+    )
+)

@@ -31,17 +31,17 @@ def affordance(workflow: Workflow) -> str:
         bounds["candidates"] = budget.candidates
     if budget.rounds is not None:
         bounds["rounds"] = budget.rounds * settings.search.candidates_per_round
-    if budget.wall_clock is not None and seconds:
+    if budget.wall_clock is not None:
         bounds["wall_clock"] = budget.wall_clock / seconds
     if isinstance(settings.agent, (ModelAgent, OtherAgent)):
         for key in ("cost_usd", "tokens"):
             whole, each = getattr(budget, key), getattr(budget.per_worker, key)
             if whole is not None and each:
                 bounds[key] = whole / each
-    each_takes = f" at {format_duration(seconds)} each" if seconds else ""
+    each_takes = f" at {format_duration(seconds)} each"
     if not bounds:
         if budget.stall_rounds is None:
-            return f"no limit: it runs until it is stopped{each_takes and ', candidates' + each_takes}"
+            return f"no limit: it runs until it is stopped, at {format_duration(seconds)} for each candidate"
         tried = budget.stall_rounds * settings.search.candidates_per_round
         return f"no limit but budget.stall_rounds: it ends after {tried} candidates{each_takes} without a keep"
     key = min(bounds, key=lambda name: bounds[name])

@@ -69,6 +69,11 @@ class Data:
         self.values: dict[str, Any] = {}
         self.origins: dict[KeyPath, Origin] = {(): 1}
         self.problems: list[Problem] = []
+        self.broken: set[KeyPath] = set()
+
+    def is_broken(self, path: KeyPath) -> bool:
+        """Whether the value at `path` could not be read, which is a problem already."""
+        return any(path[:n] in self.broken for n in range(len(path) + 1))
 
     def origin(self, path: KeyPath) -> Origin:
         """Where the value at `path` comes from, or the nearest map around it that was given."""
@@ -79,6 +84,7 @@ class Data:
         reader = _Reader("the front matter", lambda line: first_line + line)
         value = reader.read(text, ())
         self.problems += reader.problems
+        self.broken |= reader.broken
         if isinstance(value, dict):
             self.values, self.origins = value, self.origins | reader.origins
         elif value is not None:
@@ -133,6 +139,7 @@ class _Reader:
         self.subject, self.where = subject, where
         self.origins: dict[KeyPath, Origin] = {}
         self.problems: list[Problem] = []
+        self.broken: set[KeyPath] = set()
 
     def read(self, text: str, path: KeyPath) -> Any:
         """The text's value, None where it is empty or cannot be read. Its keys are recorded below `path`."""
@@ -174,6 +181,7 @@ class _Reader:
                 self._problem(line, f"{name}: {error}")
         else:
             self._problem(line, f"{name}: the YAML tag {quoted(node.tag)} has no meaning here")
+        self.broken.add(path)
         return None
 
     def _map(self, node: yaml.MappingNode, path: KeyPath, around: frozenset[int]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from loopsmith.workflow.front import Data, Problem
 from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.render import template_problems
 from loopsmith.workflow.schema import Settings
-from loopsmith.workflow.units import format_size, quoted
+from loopsmith.workflow.units import format_size
 from loopsmith.workflow.values import editable_matcher
 
 DEFAULT_FILES = ("WORKFLOW.md", "program.md")
@@ -133,12 +133,13 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         if "name" not in data.values:
             settings.model_fields_set.discard("name")  # the folder's name is the default
     except ValidationError as error:
-        problems += [Problem.at(data.origin(key), message) for key, message in sentences(error, missing=readable)]
+        found = [(key, message) for key, message in sentences(error, missing=readable) if not data.is_broken(key)]
+        problems += [Problem.at(data.origin(key), message) for key, message in found]
     if settings:
         workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides))
         if not workflow.source.is_dir():
             origin = data.origin(("workspace", "source"))
-            problems.append(Problem.at(origin, f"`workspace.source`: there is no folder {quoted(workflow.source)}"))
+            problems.append(Problem.at(origin, f"`workspace.source`: there is no folder `{workflow.source}`"))
         if not problems:
             return workflow
     raise WorkflowError(*dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order)))

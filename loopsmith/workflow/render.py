@@ -15,20 +15,16 @@ from loopsmith.errors import WorkflowError
 VARIABLES: dict[str, str] = {
     "brief": "text: everything a worker needs to know, within `memory.brief_tokens`; appended when not mentioned",
     "objective": "text: the metric, its direction, the smallest effect that counts and the target",
-    "baseline": "text: the best verified state so far, with its measured value",
-    "memory": "text: what earlier candidates taught",
+    "baseline": "text: the objective's metric of the best verified state so far",
+    "memory": "text: what earlier candidates taught, one lesson a line",
     "hypothesis": "text: what this worker is asked to try; empty when it decides itself",
     "round": "number: the round, from 1",
     "attempt": "number: 1, and more when a stopped worker starts again",
-    "history": "text: the kept changes and the recent candidates, each with its outcome",
-    "files": "list of text: the editable files, as paths relative to the source",
+    "history": "text: the recent candidates with their outcomes, one a line",
+    "files": "text: the editable files, one path a line, relative to the source",
 }
 
-_SAMPLE: dict[str, Any] = dict.fromkeys(VARIABLES, "text") | {
-    "round": 1,
-    "attempt": 1,
-    "files": [f"file{number}.py" for number in range(9)],
-}
+_SAMPLE: dict[str, Any] = dict.fromkeys(VARIABLES, "text") | {"round": 1, "attempt": 1}
 _UNAVAILABLE = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
 

@@ -1,1 +1,26 @@
 """Where candidates live: snapshots of the source, folders to work and verify in, changes, the sandbox."""
+
+from loopsmith.workspace.apply import apply_branch, patch_text
+from loopsmith.workspace.folder import changed_files, make_verification_folder, make_worker_folder, resolve_links
+from loopsmith.workspace.patch import collect
+from loopsmith.workspace.removal import remove_folder
+from loopsmith.workspace.repository import Repository
+from loopsmith.workspace.sandbox import Sandbox
+from loopsmith.workspace.snapshot import snapshot, source_files
+from loopsmith.workspace.worker import WorkerWorkspace
+
+__all__ = [
+    "Repository",
+    "Sandbox",
+    "WorkerWorkspace",
+    "apply_branch",
+    "changed_files",
+    "collect",
+    "make_verification_folder",
+    "make_worker_folder",
+    "patch_text",
+    "remove_folder",
+    "resolve_links",
+    "snapshot",
+    "source_files",
+]

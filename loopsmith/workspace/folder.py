@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,14 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from loopsmith.errors import HarnessError, WorkflowError
+from loopsmith.errors import WorkflowError
 from loopsmith.workspace.ignore import CACHES, Ignore
+from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.repository import IDENTITY, Repository
+from loopsmith.workspace.sandbox import Sandbox
 from loopsmith.workspace.scan import scan
-from loopsmith.workspace.trees import guarded, tree_diff
+from loopsmith.workspace.trees import guarded
+from loopsmith.workspace.worker import WorkerWorkspace
 
 CONFIG = f"""[core]
 	repositoryformatversion = 0
@@ -49,59 +51,53 @@ def resolve_links(source: Path, links: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def make_worker_folder(repo: Repository, commit: str, path: Path, *, links: Mapping[str, Path]) -> None:
+def make_worker_folder(
+    repo: Repository,
+    commit: str,
+    path: Path,
+    *,
+    source: Path,
+    links: Sequence[str],
+    scratch: Path,
+    sandbox: Sandbox,
+    network: bool,
+    mark: str,
+) -> WorkerWorkspace:
     """Make the folder of a fresh worker: a commit's files and a real `.git` that holds this one commit.
 
     The `.git` has no history, no remote and no way to any other object. What stood at `path` before is removed.
 
     Args:
-        links: as `resolve_links` returns them; each becomes a symbolic link.
+        source: the source folder, which `links` (paths of linked inputs) are relative to; each becomes a symbolic link.
+        scratch: folder for the logs of its shell; made if need be, and kept.
+        network: whether its shell has one, where there is a sandbox.
+        mark: of its processes (see `process.run`).
     """
+    targets = resolve_links(source, links)
     base = prepare_base(repo, commit)
     with guarded(f"making {path}"):
-        fresh(path)
+        workspace = WorkerWorkspace(path, scratch, sandbox, network, mark)
+        workspace.remove()
+        scratch.mkdir(parents=True, exist_ok=True)
         repo.checkout(commit, path)
-        git = path / ".git"
-        for folder in (git, git / "objects", git / "objects/pack", git / "refs", git / "refs/heads", git / "info"):
-            os.mkdir(folder)
-        for name in base.files:
-            # Copied, not linked: a worker that overwrites its own must not harm its neighbours'.
-            shutil.copyfile(base.folder / name, git / "objects/pack" / name if name != "index" else git / name)
-        (git / "HEAD").write_text("ref: refs/heads/main\n")
-        (git / "refs/heads/main").write_text(base.commit + "\n")
-        (git / "config").write_text(CONFIG)
-        (git / "info/exclude").write_text("".join(f"{line}\n" for line in (*CACHES, *(f"/{link}" for link in links))))
-        place_links(path, links)
+        place_links(path, targets)
+        copy_base(base, path / ".git")
+        exclude = (*CACHES, *(f"/{link}" for link in targets))
+        (path / ".git/info/exclude").write_text("".join(f"{line}\n" for line in exclude))
+    return workspace
 
 
-def make_verification_folder(
-    repo: Repository,
-    baseline: str,
-    candidate: str,
-    path: Path,
-    *,
-    links: Mapping[str, Path],
-    editable: Callable[[str], bool],
-) -> None:
-    """Make a folder to verify in: the candidate's editable files, everything else as in the baseline, no `.git`.
+def make_verification_folder(repo: Repository, commit: str, path: Path, *, source: Path, links: Sequence[str]) -> None:
+    """Make a folder to verify in, without `.git`. What stood at `path` before is removed.
 
-    For the baseline itself give its commit twice. What stood at `path` before is removed.
+    A candidate's commit differs from its baseline in editable files alone (`collect` sees to it), so this holds the
+    candidate's editable files and everything else as in the baseline.
     """
-    entries = dict(repo.entries(baseline))
-    if candidate != baseline:
-        theirs = repo.entries(candidate)
-        with guarded("comparing with the baseline"):
-            deltas = tree_diff(repo.tree(baseline), repo.tree(candidate)).deltas
-            differing = {name for delta in deltas for name in (delta.old_file.path, delta.new_file.path)}
-        for name in filter(editable, differing):
-            if name in theirs:
-                entries[name] = theirs[name]
-            else:
-                entries.pop(name, None)
+    targets = resolve_links(source, links)
     with guarded(f"making {path}"):
-        fresh(path)
-        repo.write(entries, path)
-        place_links(path, links)
+        remove_folder(path)
+        repo.checkout(commit, path)
+        place_links(path, targets)
 
 
 def changed_files(repo: Repository, commit: str, path: Path, *, editable: Callable[[str], bool]) -> tuple[str, ...]:
@@ -148,37 +144,20 @@ def prepare_base(repo: Repository, commit: str) -> Base:
     return Base(alone, folder, tuple(os.listdir(folder)))
 
 
+def copy_base(base: Base, git: Path) -> None:
+    """Write a `.git` that holds a packed commit as its branch main."""
+    for folder in ("", "objects", "objects/pack", "refs", "refs/heads", "info"):
+        os.mkdir(git / folder)
+    for name in base.files:
+        # Copied, not linked: a worker that overwrites its own must not harm its neighbours'.
+        shutil.copyfile(base.folder / name, git / name if name == "index" else git / "objects/pack" / name)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    (git / "refs/heads/main").write_text(base.commit + "\n")
+    (git / "config").write_text(CONFIG)
+
+
 def place_links(path: Path, links: Mapping[str, Path]) -> None:
     for name, target in links.items():
         place = path / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(target)
-
-
-def fresh(path: Path) -> None:
-    """Remove what a killed run left at `path`, and make sure that its parent exists."""
-    if os.path.lexists(path):
-        remove_folder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder that a candidate controlled, with read-only or very deep folders in it. Gone already is fine.
-
-    Raises:
-        HarnessError: something in it cannot be removed.
-    """
-    try:
-        shutil.rmtree(path)
-        return
-    except FileNotFoundError:
-        if not os.path.lexists(path):
-            return
-    except (OSError, RecursionError):
-        pass  # a read-only folder, one too deep for Python, or no folder at all
-    if not path.is_symlink():
-        # Both tools walk any depth and follow no link below the folder itself.
-        subprocess.run(["chmod", "-R", "u+rwX", "--", path], capture_output=True)
-    removed = subprocess.run(["rm", "-rf", "--", path], capture_output=True, text=True, errors="replace")
-    if os.path.lexists(path):
-        raise HarnessError(f"cannot remove {path}: {removed.stderr.strip().splitlines()[-1]}")

@@ -1,6 +1,7 @@
 """A worker's folder becomes a candidate: its difference from the parent, checked against the rules, then stored."""
 
-from collections.abc import Callable, Collection
+import os
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from loopsmith.records import FileChange, Patch
+from loopsmith.workflow import Guardrails
 from loopsmith.workspace.ignore import Ignore
 from loopsmith.workspace.repository import Repository
 from loopsmith.workspace.scan import Scan, scan, shown
@@ -23,10 +25,9 @@ def collect(
     folder: Path,
     *,
     editable: Callable[[str], bool],
-    source: Path | None = None,
-    links: Collection[str] = (),
-    max_changed_lines: int,
-    max_file_size: int,
+    source: Path,
+    links: Sequence[str],
+    guardrails: Guardrails,
     message: str,
 ) -> Patch:
     """Read the change in a worker's folder, by content, and store it as a commit on top of `parent`.
@@ -35,11 +36,10 @@ def collect(
     parent holds them. The folder may be hostile; nothing in it is run or followed.
 
     Args:
-        editable: whether a path may be changed.
+        editable: whether a path may be changed, such as `Workflow.editable`.
         source: the source folder, where the git repository around it has ignore rules that hold in it too.
-        links: paths of the linked inputs (see `folder.resolve_links`).
-        max_changed_lines: added and removed together.
-        max_file_size: bytes of one changed file.
+        links: paths of the linked inputs; a symbolic link is expected there.
+        guardrails: of these, `max_changed_lines` (added and removed together) and `max_file_size` hold here.
         message: of the commit.
 
     Returns:
@@ -54,9 +54,9 @@ def collect(
         folder,
         repo.entries(parent),
         ignore=rules(repo, repo.tree_id(parent), source),
-        links=links,
+        links=[os.path.normpath(link) for link in links],
         size_of=repo.size_of,
-        max_file_size=max_file_size,
+        max_file_size=guardrails.max_file_size,
     )
     if not (seen.written or seen.deleted or seen.problems):
         return Patch(parent=parent, commit=None, tree=None, files=(), text="")
@@ -69,8 +69,10 @@ def collect(
     outside = [file for file in files if not editable(file.path)]
     problems += [f"{shown(file.path)}: {file.kind} outside the editable files" for file in outside]
     lines = sum(file.added + file.removed for file in files)
-    if lines > max_changed_lines:
-        problems.append(f"{lines:,} changed lines, over guardrails.max_changed_lines ({max_changed_lines:,})")
+    if lines > guardrails.max_changed_lines:
+        problems.append(
+            f"{lines:,} changed lines, over guardrails.max_changed_lines ({guardrails.max_changed_lines:,})"
+        )
     if len(problems) > MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS:,} more problems"]
     known = repo.entries(parent)
@@ -100,9 +102,9 @@ def store(repo: Repository, parent: str, seen: Scan) -> str:
 
 
 @lru_cache(maxsize=8)
-def rules(repo: Repository, tree: str, source: Path | None) -> Ignore:
+def rules(repo: Repository, tree: str, source: Path) -> Ignore:
     """The ignore rules of a stored tree."""
-    ignore = rules_above(source).copy() if source else Ignore()
+    ignore = rules_above(source).copy()
     for path, entry in repo.entries(tree).items():
         folder, slash, name = path.rpartition("/")
         if name == ".gitignore" and not entry.symlink:

@@ -70,6 +70,10 @@ class Repository:
     def tree_id(self, commit: str) -> str:
         return str(self.tree(commit).id)
 
+    def same_tree(self, commit: str, other: str) -> bool:
+        """Whether two commits hold the same files."""
+        return self.tree_id(commit) == self.tree_id(other)
+
     def parent(self, commit: str) -> str | None:
         with guarded(f"reading commit {commit[:12]}"):
             parents = self.git[commit].peel(pygit2.Commit).parent_ids

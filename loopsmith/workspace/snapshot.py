@@ -78,13 +78,20 @@ def snapshot(
     return repo.commit(tree, [], f"snapshot of {source.name or 'source'}\n")
 
 
+def source_files(
+    source: Path, *, exclude: Sequence[str] = (), links: Sequence[str] = (), state: Path | None = None
+) -> tuple[str, ...]:
+    """The paths that a snapshot would hold. A folder that cannot be listed is passed over."""
+    return tuple(file.path for file in walk(source, state, exclude, links, []))
+
+
 def walk(
-    source: Path, state: Path, exclude: Sequence[str], links: Sequence[str], problems: list[str]
+    source: Path, state: Path | None, exclude: Sequence[str], links: Sequence[str], problems: list[str]
 ) -> Iterator[Found]:
     """Every file to keep, folder by folder in name order. What cannot be listed goes to `problems`."""
     origin = read_origin(source)
     left_out = compile_rules(exclude)
-    linked = {link.strip("/").removeprefix("./") for link in links}
+    linked = {os.path.normpath(link) for link in links}
     with_tracked = folders_of(origin.tracked)
     todo = [("", False)]
     while todo:
@@ -106,8 +113,8 @@ def walk(
                 continue
             hidden = ignored or origin.ignore.matches(path, folder=is_folder)
             if is_folder:
-                inside_state = entry.name == state.name and Path(entry.path).resolve() == state
-                if not inside_state and (not hidden or path in with_tracked):
+                is_state = state is not None and entry.name == state.name and Path(entry.path).resolve() == state
+                if not is_state and (not hidden or path in with_tracked):
                     below.append((path + "/", hidden))
             elif not hidden or path in origin.tracked:
                 status = entry.stat(follow_symlinks=False)

@@ -64,14 +64,14 @@ def rules_above(source: Path) -> Ignore:
     return read_origin(source).ignore
 
 
-def hidden_paths(state: Path, source: Path) -> tuple[Path, ...]:
+def hidden_paths(state: Path | None, source: Path | None) -> tuple[Path, ...]:
     """What a sandboxed command must not read: loopsmith's state, and the history of the source."""
-    found = find_git(source)
-    if found is None:
-        return (state.resolve(),)
-    git = found[0]
-    paths = [state, Path(git.path), Path(git.workdir, ".git")]
-    common = Path(git.path, "commondir")  # a linked work tree keeps its objects elsewhere
-    if common.is_file():
-        paths.append(Path(git.path, common.read_text().strip()))
+    paths = [state] if state else []
+    found = find_git(source) if source else None
+    if found is not None:
+        git = found[0]
+        paths += [Path(git.workdir, ".git"), Path(git.path)]
+        common = Path(git.path, "commondir")  # a linked work tree keeps its objects elsewhere
+        if common.is_file():
+            paths.append(Path(git.path, common.read_text().strip()))
     return tuple(dict.fromkeys(path.resolve() for path in paths))

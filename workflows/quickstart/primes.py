@@ -7,9 +7,9 @@ pattern (a wheel, Pritchard 1982) instead of being crossed out one by one.
 
 from math import isqrt
 
-SEGMENT = 16384  # numbers in a segment, one byte each: half of a first-level cache
-PATTERN = 64  # bytes that the pattern of the smallest primes may take
-SLICE_FROM = 4  # multiples in a segment from which on one slice beats a loop
+SEGMENT = 32768  # numbers in a segment, one byte each, to fit the first-level cache
+PATTERN = 64  # bytes for the pattern of the smallest primes, at most
+SLICE_FROM = 4  # multiples in a segment from which on a slice is used, not a loop
 
 
 def count_primes(start, stop):

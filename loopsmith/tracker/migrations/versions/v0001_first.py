@@ -141,6 +141,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_candidate")),
         sa.UniqueConstraint("campaign_id", "number", name=op.f("uq_candidate_campaign_id_number")),
     )
+    op.create_index(
+        op.f("ix_candidate_campaign_id_round_id_number"),
+        "candidate",
+        ["campaign_id", "round_id", "number"],
+        unique=False,
+    )
     op.create_index(op.f("ix_candidate_campaign_id_status"), "candidate", ["campaign_id", "status"], unique=False)
     op.create_index(
         op.f("ix_candidate_campaign_id_tree_parent_commit"),
@@ -148,7 +154,6 @@ def upgrade() -> None:
         ["campaign_id", "tree", "parent_commit"],
         unique=False,
     )
-    op.create_index(op.f("ix_candidate_round_id"), "candidate", ["round_id"], unique=False)
     op.create_table(
         "artifact",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -164,7 +169,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_artifact")),
         sa.UniqueConstraint("campaign_id", "path", name=op.f("uq_artifact_campaign_id_path")),
     )
-    op.create_index(op.f("ix_artifact_candidate_id"), "artifact", ["candidate_id"], unique=False)
+    op.create_index(
+        op.f("ix_artifact_campaign_id_candidate_id"), "artifact", ["campaign_id", "candidate_id"], unique=False
+    )
     op.create_table(
         "decision",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -181,20 +188,17 @@ def upgrade() -> None:
         sa.Column("baseline_value", sa.Float(), nullable=True),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            f"verdict IN ({VERDICTS})",
-            name=op.f("ck_decision_verdict"),
-        ),
-        sa.CheckConstraint(
-            EFFECT,
-            name=op.f("ck_decision_effect"),
-        ),
+        sa.CheckConstraint(f"verdict IN ({VERDICTS})", name=op.f("ck_decision_verdict")),
+        sa.CheckConstraint(EFFECT, name=op.f("ck_decision_effect")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_decision_campaign_id")),
         sa.ForeignKeyConstraint(["candidate_id"], ["candidate.id"], name=op.f("fk_decision_candidate_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
         sa.UniqueConstraint("candidate_id", name=op.f("uq_decision_candidate_id")),
     )
-    op.create_index(op.f("ix_decision_campaign_id_verdict"), "decision", ["campaign_id", "verdict"], unique=False)
+    op.create_index(op.f("ix_decision_campaign_id_id"), "decision", ["campaign_id", "id"], unique=False)
+    op.create_index(
+        op.f("ix_decision_campaign_id_verdict_id"), "decision", ["campaign_id", "verdict", "id"], unique=False
+    )
     op.create_table(
         "event",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -231,12 +235,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["candidate_id"], ["candidate.id"], name=op.f("fk_measurement_candidate_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_measurement")),
         sa.UniqueConstraint(
-            "candidate_id",
-            "commit_id",
-            "phase",
-            "pair",
-            "metric",
-            name=op.f("uq_measurement_candidate_id_commit_id_phase_pair_metric"),
+            "campaign_id", "candidate_id", "commit_id", "phase", "pair", "metric", name="uq_measurement_run"
         ),
     )
     op.create_index(
@@ -266,20 +265,17 @@ def upgrade() -> None:
         sa.Column("try_next", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            f"outcome IN ({VERDICTS})",
-            name=op.f("ck_reflection_outcome"),
-        ),
-        sa.CheckConstraint(
-            EFFECT,
-            name=op.f("ck_reflection_effect"),
-        ),
+        sa.CheckConstraint(f"outcome IN ({VERDICTS})", name=op.f("ck_reflection_outcome")),
+        sa.CheckConstraint(EFFECT, name=op.f("ck_reflection_effect")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_reflection_campaign_id")),
         sa.ForeignKeyConstraint(["candidate_id"], ["candidate.id"], name=op.f("fk_reflection_candidate_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reflection")),
         sa.UniqueConstraint("candidate_id", name=op.f("uq_reflection_candidate_id")),
     )
-    op.create_index(op.f("ix_reflection_campaign_id_outcome"), "reflection", ["campaign_id", "outcome"], unique=False)
+    op.create_index(op.f("ix_reflection_campaign_id_id"), "reflection", ["campaign_id", "id"], unique=False)
+    op.create_index(
+        op.f("ix_reflection_campaign_id_outcome_id"), "reflection", ["campaign_id", "outcome", "id"], unique=False
+    )
     op.create_table(
         "usage",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -304,9 +300,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["round_id"], ["round.id"], name=op.f("fk_usage_round_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage")),
     )
-    op.create_index(op.f("ix_usage_campaign_id"), "usage", ["campaign_id"], unique=False)
-    op.create_index(op.f("ix_usage_candidate_id"), "usage", ["candidate_id"], unique=False)
-    op.create_index(op.f("ix_usage_round_id"), "usage", ["round_id"], unique=False)
+    op.create_index(op.f("ix_usage_campaign_id_candidate_id"), "usage", ["campaign_id", "candidate_id"], unique=False)
+    op.create_index(op.f("ix_usage_campaign_id_round_id"), "usage", ["campaign_id", "round_id"], unique=False)
+    op.create_index(
+        "ix_usage_sums",
+        "usage",
+        ["campaign_id", "role", "model", "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "seconds"],
+        unique=False,
+    )
     if op.get_bind().dialect.name == "sqlite":
         for statement in SEARCH:
             op.get_bind().exec_driver_sql(statement)

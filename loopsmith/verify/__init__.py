@@ -1,0 +1,1 @@
+"""Guardrails, checks, measurements, and the statistics of a decision."""

@@ -1,0 +1,52 @@
+"""A worker's own folder and its shell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from loopsmith import process
+from loopsmith.records import Completed
+from loopsmith.workspace.removal import remove_folder
+from loopsmith.workspace.sandbox import Sandbox
+
+
+@dataclass(slots=True)
+class WorkerWorkspace:
+    """Implements `protocols.Workspace`; made by `make_worker_folder`."""
+
+    path: Path
+    scratch: Path
+    sandbox: Sandbox
+    network: bool
+    mark: str  # of its processes, for `process.sweep`
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def tmp(self) -> Path:
+        """What its commands see as /tmp, so that one finds what another left there."""
+        return self.path.with_name(self.path.name + ".tmp")
+
+    async def shell(self, command: str, timeout: float) -> Completed:
+        self.tmp.mkdir(exist_ok=True)
+        argv = self.sandbox.wrap(
+            ["/bin/sh", "-c", command],
+            folder=self.path,
+            read_only=(self.scratch,),
+            tmp=self.tmp,
+            network=self.network,
+        )
+        return await process.run(
+            argv,
+            cwd=self.path,
+            # Git must not look above the folder should the worker remove its own `.git`.
+            env=process.clean_environment({"GIT_CEILING_DIRECTORIES": str(self.path.parent)}),
+            timeout=timeout,
+            log=self.scratch / f"shell-{next(self._numbers)}.log",
+            mark=self.mark,
+        )
+
+    def remove(self) -> None:
+        """Remove the folder and its /tmp, whatever is in them; `scratch` stays."""
+        remove_folder(self.path)
+        remove_folder(self.tmp)

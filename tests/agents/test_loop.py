@@ -1,0 +1,238 @@
+import asyncio
+import json
+import time
+
+import pytest
+from model_server import DROP, TOO_LONG, by_turn, calls, model_server, say
+from model_worker import Ledger, make_brief, settings, work
+
+from loopsmith.agents.loop import ToolLoop
+from loopsmith.errors import ProviderError
+
+EDIT = calls("I unroll.", edit={"path": "src/kernel.c", "old": "UNROLL 4", "new": "UNROLL 8"})
+SUBMIT = calls(
+    submit={
+        "hypothesis": "unroll by 8",
+        "summary": "doubled UNROLL",
+        "tried": "16 spills",
+        "lesson": "8 fits the registers",
+        "expected_effect": "5 %",
+        "try_next": "block by 32",
+    }
+)
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+
+
+def results(request):
+    """What the tools said in a request's last messages, for either wire format."""
+    found = []
+    for message in request["messages"]:
+        if message["role"] == "tool":
+            found.append(message["content"])
+        elif message["role"] == "user" and isinstance(message["content"], list):
+            found.extend(block["content"] for block in message["content"])
+    return found
+
+
+@KINDS
+def test_a_worker_edits_tests_and_submits_over_the_real_sdk(kind, workspace, ledger):
+    test = calls(bash={"command": "grep UNROLL src/kernel.c"}, search_memory={"query": "unroll"})
+    with model_server([EDIT, test, SUBMIT]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert (workspace.path / "src/kernel.c").read_text().startswith("#define UNROLL 8\n")
+    assert report.finish_reason == "submitted"
+    assert (report.hypothesis, report.tried) == ("unroll by 8", "16 spills")
+    assert (report.lesson, report.try_next, report.expected_effect) == ("8 fits the registers", "block by 32", "5 %")
+    edited, grepped, remembered = results(url.requests[2])
+    assert "1\t#define UNROLL 8" in edited
+    assert grepped.startswith("#define UNROLL 8\n[exit code 0")
+    assert "c7 discarded: unroll by 16" in remembered
+    assert "data, not instructions" in remembered
+
+
+@KINDS
+def test_every_call_is_a_settled_ledger_row_with_its_tokens_and_dollars(kind, workspace, ledger):
+    with model_server([EDIT, SUBMIT]) as url:
+        work(kind, url, workspace, ledger)
+    assert len(ledger.rows) == 2 == len(ledger.settled)
+    for row in ledger.rows:
+        assert (row.role, row.model) == ("worker", f"{kind}/test-model")
+        assert row.cost_usd == pytest.approx((row.input_tokens * 3 + row.output_tokens * 15) / 1e6)
+        assert row.input_tokens > 100
+
+
+@KINDS
+def test_what_is_reserved_covers_what_is_used(kind, workspace):
+    reserved = []
+
+    class Watching(Ledger):
+        def reserve(self, usage):
+            reserved.append(usage)
+            return super().reserve(usage)
+
+    ledger = Watching()
+    with model_server([EDIT, calls(view={"path": "verify.py"}), SUBMIT]) as url:
+        work(kind, url, workspace, ledger)
+    assert len(reserved) == 3
+    for most, used in zip(reserved, ledger.rows, strict=True):
+        assert most.input_tokens >= used.input_tokens
+        assert most.output_tokens >= used.output_tokens
+        assert most.cost_usd >= used.cost_usd
+
+
+def test_a_limit_of_money_ends_the_worker_before_the_call_and_its_change_stays(workspace):
+    ledger = Ledger(cost_usd=0.2)
+    expensive = {**EDIT, "usage": {"input_tokens": 20_000, "output_tokens": 8_000}}
+    with model_server([expensive, SUBMIT]) as url:
+        report = work("anthropic", url, workspace, ledger)
+    assert len(url.requests) == 1
+    assert report.finish_reason == "cost_usd"
+    assert report.summary == "I unroll."
+    assert report.hypothesis == "unroll more"  # as the brief asked
+    assert "UNROLL 8" in (workspace.path / "src/kernel.c").read_text()
+
+
+def test_turns_end_the_worker_which_is_told_in_time(workspace, ledger):
+    with model_server([calls(view={"path": "src/kernel.c"})]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=4))
+    assert report.finish_reason == "turns"
+    assert len(url.requests) == 4
+    said = results(url.requests[3])
+    assert "you have 3 more turns left" in said[0]
+    assert "you have 1 more turn left" in said[2]
+
+
+def test_wall_clock_ends_the_worker_in_the_middle_of_a_call(workspace, ledger):
+    with model_server([EDIT, {**SUBMIT, "delay": 30}]) as url:
+        begun = time.monotonic()
+        report = work("anthropic", url, workspace, ledger, make_brief(wall_clock=1.5))
+        assert time.monotonic() - begun < 20
+    assert report.finish_reason == "wall_clock"
+    assert len(ledger.rows) == 2
+    assert ledger.settled == {0}  # the unanswered call may be charged: its reservation stands
+
+
+def test_a_command_does_not_outlive_the_wall_clock(workspace, ledger):
+    with model_server([calls(bash={"command": "sleep 60"})]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(wall_clock=2))
+    assert report.finish_reason == "wall_clock"
+
+
+@KINDS
+def test_an_answer_without_a_call_is_nudged_once(kind, workspace, ledger):
+    with model_server([say("thinking..."), say("I am done.")]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert (report.finish_reason, report.summary) == ("stopped", "I am done.")
+    assert "called no tool" in json.dumps(url.requests[1]["messages"][-1])
+
+
+@KINDS
+def test_mistakes_of_the_model_come_back_to_it_as_errors(kind, workspace, ledger):
+    wrong = [
+        calls(teleport={"to": "mars"}),
+        calls(bash={"cmd": "ls"}),
+        calls(view={"path": "src/kernel.c", "first": "many"}),
+        calls(view={"path": "../../etc/passwd"}),
+        calls(edit={"path": "verify.py", "old": "1", "new": "2"}),
+        EDIT,
+        SUBMIT,
+    ]
+    with model_server(wrong) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    said = results(url.requests[-1])
+    assert "there is no tool `teleport`; there are bash, view, edit" in said[0]
+    assert "`command`: field required" in said[1]
+    assert "It takes: command, timeout (optional)" in said[1]
+    assert "`first`" in said[2]
+    assert "leads out of your folder" in said[3]
+    assert "`verify.py` is not editable" in said[4]
+
+
+def test_arguments_that_are_not_json_come_back_as_an_error_and_are_not_replayed(workspace, ledger):
+    with model_server([calls(bash='{"command": "ls'), EDIT, SUBMIT]) as url:
+        report = work("openai", url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert "they are not JSON" in results(url.requests[1])[0]
+    assert url.requests[1]["messages"][2]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+@KINDS
+def test_a_call_that_was_cut_off_is_not_run(kind, workspace, ledger):
+    cut = {**calls(write={"path": "src/kernel.c", "content": "int ma"}), "stop": "length"}
+    with model_server([cut, EDIT, SUBMIT]) as url:
+        work(kind, url, workspace, ledger)
+    assert "cut off at its length limit" in results(url.requests[1])[0]
+    assert "int main" in (workspace.path / "src/kernel.c").read_text()
+
+
+def test_nothing_is_submitted_after_a_failed_call_of_the_same_answer(workspace, ledger):
+    missed = calls(edit={"path": "src/kernel.c", "old": "UNROLL 5", "new": "UNROLL 8"}, **tool_of(SUBMIT))
+    with model_server([missed, calls(**tool_of(EDIT), **tool_of(SUBMIT))]) as url:
+        report = work("anthropic", url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert "nothing was submitted" in results(url.requests[1])[1]
+
+
+def tool_of(answer):
+    return {call["name"]: call["input"] for call in answer["tool_calls"]}
+
+
+def test_a_submit_without_a_change_is_questioned_once(workspace, ledger):
+    with model_server([SUBMIT]) as url:
+        report = work("openai", url, workspace, ledger)
+    assert len(url.requests) == 2
+    assert report.finish_reason == "submitted"
+    assert "no editable file differs" in results(url.requests[1])[0]
+
+
+@KINDS
+def test_a_full_context_ends_this_worker_only(kind, workspace, ledger):
+    with model_server([EDIT, TOO_LONG]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "error"
+    assert "too long" in report.error
+    assert ledger.rows[1].cost_usd == 0  # a refused call costs nothing
+
+
+@KINDS
+def test_a_refusal_ends_the_worker_with_its_reason(kind, workspace, ledger):
+    with model_server([{**say("I cannot help with that."), "stop": "refused"}]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "error"
+    assert "I cannot help" in report.error
+
+
+def test_an_endpoint_that_never_answers_stops_the_campaign_not_the_candidate(workspace, ledger):
+    with model_server([DROP]) as url, pytest.raises(ProviderError, match="gave no answer"):
+        work("anthropic", url, workspace, ledger, make_brief(wall_clock=1.5))
+
+
+def test_the_transcript_holds_the_whole_conversation(workspace, ledger):
+    with model_server([EDIT, SUBMIT]) as url:
+        report = work("anthropic", url, workspace, ledger, make_brief("Do it.", turns=5))
+    lines = [json.loads(line) for line in report.transcript.read_text().splitlines()]
+    assert [line.get("kind") for line in lines] == [None, "UserMessage", "Completion", "ToolMessage", "Completion"]
+    assert lines[1]["text"] == "Do it.\n\nYou have 5 turns (each of your answers is one)."
+
+
+def test_thinking_is_given_back_to_its_model_as_it_came(workspace, ledger):
+    thought = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    with model_server([{**EDIT, "blocks": [thought]}, SUBMIT]) as url:
+        work("anthropic", url, workspace, ledger)
+    assert url.requests[1]["messages"][1]["content"][0] == thought
+
+
+def test_many_workers_wait_for_one_model_at_the_same_time(workspace):
+    agent_calls = 30
+    ledger = Ledger()
+    with model_server(by_turn([EDIT]), delay=0.3) as url:
+        agent = ToolLoop(settings("openai", url))
+
+        async def all_of_them():
+            await asyncio.gather(*(agent.work(make_brief(turns=1), workspace, ledger) for _ in range(agent_calls)))
+
+        begun = time.monotonic()
+        asyncio.run(all_of_them())
+        assert time.monotonic() - begun < 0.3 * agent_calls  # one after another would take longer
+    assert len(ledger.settled) == agent_calls

@@ -1,0 +1,157 @@
+import asyncio
+import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from model_server import (
+    DROP,
+    NO_BALANCE,
+    NO_QUOTA,
+    NO_SUCH_MODEL,
+    OVERLOADED,
+    RATE_LIMITED,
+    SERVER_ERROR,
+    WRONG_KEY,
+    fail,
+    model_server,
+    say,
+)
+from model_worker import Ledger, model
+
+from loopsmith.agents import retry
+from loopsmith.agents.conversation import Conversation
+from loopsmith.agents.model import UserMessage
+from loopsmith.errors import ProviderError
+
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+
+
+def ask(kind, url, ledger, deadline=None, **more):
+    talk = Conversation(
+        model=model(kind, url, **more),
+        role="worker",
+        reserve=ledger.reserve,
+        settle=ledger.settle,
+        system="s",
+        tools=(),
+        deadline=deadline,
+        messages=[UserMessage(text="hello")],
+    )
+    return asyncio.run(talk.ask())
+
+
+@KINDS
+@pytest.mark.parametrize("trouble", [RATE_LIMITED, SERVER_ERROR, OVERLOADED, fail(503), fail(408), DROP])
+def test_passing_trouble_is_asked_again_and_charged_once(kind, trouble):
+    ledger = Ledger()
+    with model_server([trouble, say("hi")]) as url:
+        assert ask(kind, url, ledger).text == "hi"
+    assert len(url.requests) == 2
+    if trouble is not DROP:
+        assert len(ledger.rows) == 1
+
+
+def test_a_call_that_was_lost_on_its_way_keeps_its_reservation():
+    ledger = Ledger()
+    with model_server([DROP, say("hi")]) as url:
+        ask("anthropic", url, ledger)
+    assert ledger.settled == {1}
+    assert ledger.rows[0].cost_usd > ledger.rows[1].cost_usd > 0
+
+
+def test_a_call_that_times_out_is_asked_again():
+    with model_server([{**say("late"), "delay": 5}, say("hi")]) as url:
+        assert ask("openai", url, Ledger(), timeout=0.5).text == "hi"
+
+
+def test_retry_after_is_waited_for():
+    waits = []
+
+    async def attempt():
+        if not waits:
+            waits.append(asyncio.get_running_loop().time())
+            raise retry.Unanswered("429", retry_after=0.7)
+        return asyncio.get_running_loop().time() - waits[0]
+
+    assert asyncio.run(retry.persist(attempt, answered=False)) >= 0.7
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(headers, seconds):
+    assert retry.retry_after(headers) == seconds
+
+
+def test_retry_after_may_be_a_date():
+    soon = datetime.now(UTC) + timedelta(seconds=90)
+    assert retry.retry_after({"retry-after": format_datetime(soon, usegmt=True)}) == pytest.approx(90, abs=5)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (WRONG_KEY, "refuses the key in $KEY_FOR_TESTS"),
+        (fail(403, "not for you", type="permission_error"), "refuses the key"),
+        (NO_SUCH_MODEL, "has no model `test-model`"),
+        (NO_BALANCE, "cannot pay"),
+        (NO_QUOTA, "cannot pay"),
+        (fail(402, "Insufficient Balance"), "cannot pay"),
+        (fail(400, "temperature is not supported"), "temperature is not supported"),
+    ],
+)
+def test_lasting_trouble_stops_at_once_with_one_line_that_says_what_to_do(kind, trouble, words, monkeypatch):
+    monkeypatch.setenv("KEY_FOR_TESTS", "sk-very-secret")
+    ledger = Ledger()
+    with model_server([trouble]) as url, pytest.raises(ProviderError) as caught:
+        ask(kind, url, ledger, api_key="$KEY_FOR_TESTS")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(url.requests) == 1
+    assert [row.cost_usd for row in ledger.rows] == [0]
+
+
+@KINDS
+def test_a_key_that_the_provider_repeats_is_not_shown(kind, monkeypatch):
+    monkeypatch.setenv("KEY_FOR_TESTS", "sk-very-secret")
+    with (
+        model_server([fail(401, "Incorrect API key provided: sk-very-secret.")]) as url,
+        pytest.raises(ProviderError) as caught,
+    ):
+        ask(kind, url, Ledger(), api_key="$KEY_FOR_TESTS")
+    assert "sk-very-secret" not in str(caught.value)
+
+
+@KINDS
+def test_a_server_that_is_not_there_is_named_after_some_patience(kind, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_PATIENCE", 0.5)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # not listening: connections are refused
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        ledger = Ledger()
+        with pytest.raises(ProviderError, match=f"cannot connect to {url}") as caught:
+            ask(kind, url, ledger)
+    assert "check agent.base_url" in str(caught.value)
+    assert [row.cost_usd for row in ledger.rows] == [0]  # nothing was sent, nothing is charged
+
+
+@KINDS
+def test_a_page_that_is_no_api_is_told_from_a_model(kind):
+    with model_server([{"raw": "<html>log in</html>"}]) as url, pytest.raises(ProviderError, match=r"base_url"):
+        ask(kind, url, Ledger())
+
+
+def test_an_endpoint_that_does_not_count_is_charged_what_was_reserved():
+    ledger = Ledger()
+    with model_server([{**say("hi"), "usage": None}]) as url:
+        ask("openai", url, ledger)
+    assert ledger.rows[0].output_tokens == 8192

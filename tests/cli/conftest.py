@@ -1,0 +1,34 @@
+import sys
+from dataclasses import dataclass
+
+import pytest
+import structlog
+
+from loopsmith.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def loopsmith(monkeypatch, capsys):
+    """The command line, called in this process: arguments in, exit code and output out."""
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["loopsmith", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Result(code, out, err)
+
+    yield call
+    structlog.reset_defaults()

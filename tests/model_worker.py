@@ -1,0 +1,80 @@
+"""What tests of model agents share: a ledger in memory, briefs, and agents on a scripted endpoint."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopsmith.agents import build_model
+from loopsmith.agents.loop import ToolLoop
+from loopsmith.errors import LimitReached
+from loopsmith.records import Brief, Reflection, Report, Spent, Trial, Usage, WorkerLimits
+from loopsmith.workflow import AnthropicAgent, OpenAIAgent
+from loopsmith.workflow.agent import ModelAgent
+from loopsmith.workspace import WorkerWorkspace
+
+
+@dataclass
+class Ledger:
+    """`protocols.Services` in memory, with limits on dollars and tokens."""
+
+    cost_usd: float | None = None
+    rows: list[Usage] = field(default_factory=list)
+    settled: set[int] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+    memory: tuple[Reflection, ...] = ()
+
+    def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
+        return [item for item in self.memory if query in item.hypothesis][:limit]
+
+    def history(self) -> Sequence[Trial]:
+        return ()
+
+    def reserve(self, usage: Usage) -> int:
+        if self.cost_usd is not None and self.spent.cost_usd + usage.cost_usd > self.cost_usd:
+            raise LimitReached("budget.per_worker.cost_usd", self.spent.cost_usd, self.cost_usd)
+        self.rows.append(usage)
+        return len(self.rows) - 1
+
+    def settle(self, row: int, usage: Usage) -> None:
+        assert row not in self.settled, "settled twice"
+        self.settled.add(row)
+        self.rows[row] = usage
+
+    def progress(self, text: str) -> None:
+        self.said.append(text)
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(cost_usd=sum(row.cost_usd for row in self.rows))
+
+
+def make_brief(prompt: str = "Make it fast.", **limits: Any) -> Brief:
+    return Brief(
+        candidate_id="c.1",
+        prompt=prompt,
+        seed=1,
+        round=1,
+        attempt=1,
+        editable=("src/*.c",),
+        files=("src/kernel.c",),
+        metric="x",
+        direction="maximize",
+        hypothesis="unroll more",
+        limits=WorkerLimits(**limits),
+    )
+
+
+def settings(kind: str, url: str, **more: Any) -> ModelAgent:
+    given = {"base_url": str(url), "price": {"input": 3, "cached": 0.3, "output": 15}, "model": "test-model", **more}
+    return AnthropicAgent(kind="anthropic", **given) if kind == "anthropic" else OpenAIAgent(kind="openai", **given)
+
+
+def work(
+    kind: str, url: str, workspace: WorkerWorkspace, ledger: Ledger, brief: Brief | None = None, **more: Any
+) -> Report:
+    return asyncio.run(ToolLoop(settings(kind, url, **more)).work(brief or make_brief(turns=10), workspace, ledger))
+
+
+def model(kind: str, url: str, **more: Any) -> Any:
+    return build_model(settings(kind, url, **more))
