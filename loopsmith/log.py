@@ -7,6 +7,7 @@ command line calls `configure`; a program that uses loopsmith as a library confi
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
@@ -44,8 +45,7 @@ def configure(level: str = "info", json: bool = False, stream: TextIO | None = N
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         mask_keys,
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str) if json else render_line,
-        mask_values,
+        masking(structlog.processors.JSONRenderer(ensure_ascii=False, default=str) if json else render_line),
     ]
     structlog.configure(
         processors=processors,
@@ -73,9 +73,13 @@ def mask_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     return {key: _masked(key, value) for key, value in event.items()}
 
 
-def mask_values(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """A structlog processor, the last one: masks registered secrets wherever they came from, tracebacks included."""
-    return mask(line)
+def masking(render: Callable[[WrappedLogger, str, EventDict], str | bytes]) -> Processor:
+    """A structlog renderer whose lines show no registered secret, wherever it came from, tracebacks included."""
+
+    def process(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        return mask(str(render(logger, method, event)))
+
+    return process
 
 
 def render_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -77,6 +77,8 @@ def model_server(script: Script, *, delay: float = 0.0) -> Iterator[Url]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet, or each answer waits 40 ms for an acknowledgement
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -84,7 +86,7 @@ def model_server(script: Script, *, delay: float = 0.0) -> Iterator[Url]:
                 url.requests.append(body)
                 url.headers.append({name.lower(): value for name, value in self.headers.items()})
                 number = len(url.requests)
-                answer = script(body) if callable(script) else script[min(number, len(script)) - 1]
+            answer = script(body) if callable(script) else script[min(number, len(script)) - 1]
             time.sleep(answer.get("delay", delay))
             if answer.get("drop"):
                 self.close_connection = True

@@ -135,6 +135,7 @@ def test_daemons_are_ended_with_their_own_command_and_not_before(call, tmp_path,
             assert (await call([sys.executable, "-S", "-c", DAEMON, str(tmp_path / other)])).leftovers >= 1
         assert not alive(other)
         assert alive(word)
+        assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
         go_on.touch()
         await slow
 

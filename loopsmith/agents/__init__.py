@@ -13,6 +13,7 @@ from typing import cast
 
 from loopsmith.agents.model import Model
 from loopsmith.errors import WorkflowError
+from loopsmith.log import register_secret
 from loopsmith.protocols import Agent
 from loopsmith.workflow.agent import AgentSettings, ModelAgent
 from loopsmith.workflow.schema import Settings
@@ -65,6 +66,7 @@ def build_model(settings: ModelAgent) -> Model:
         problems += error.problems
     if problems:
         raise WorkflowError(*problems)
+    register_secret(key)
     if settings.kind == "anthropic":
         from loopsmith.agents.anthropic import AnthropicModel
 

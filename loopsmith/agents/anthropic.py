@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anthropic
 
+from loopsmith.agents.connection import Connection
 from loopsmith.agents.model import (
     Completion,
     ConversationError,
@@ -35,13 +37,19 @@ class AnthropicModel:
         self.name, self.max_tokens = f"anthropic/{settings.model}", settings.max_tokens
         self.answered = False
         self._may_force = True
-        self._client = anthropic.AsyncAnthropic(api_key=key, base_url=settings.base_url, max_retries=0)
+        self._connection = Connection(
+            lambda: anthropic.AsyncAnthropic(api_key=key, base_url=settings.base_url, max_retries=0)
+        )
         self._endpoint = Endpoint(
             model=settings.model,
-            url=str(self._client.base_url).rstrip("/"),
+            url=str(self._connection.client.base_url).rstrip("/"),
             key=str(settings.api_key),
             secret=key,
         )
+
+    def connected(self) -> AbstractAsyncContextManager[object]:
+        """See `Model.connected`."""
+        return self._connection.use()
 
     async def complete(
         self,
@@ -59,20 +67,21 @@ class AnthropicModel:
             "max_tokens": self.max_tokens,
             "system": system,
             "messages": [_message(message) for message in messages if not _empty(message)],
-            "tools": [
-                {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
-            ],
             "cache_control": {"type": "ephemeral"},
             "timeout": anthropic.Timeout(seconds, connect=CONNECT_TIMEOUT),
         }
+        if tools:
+            request["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
+            ]
         if force and self._may_force:
             request["tool_choice"] = {"type": "tool", "name": force}
         if self.settings.temperature is not None:
             # The SDK has no parameter for it any more; models that still take it find it in the body.
             request["extra_body"] = {"temperature": self.settings.temperature}
         try:
-            async with asyncio.timeout(seconds):
-                reply = await self._client.messages.create(**request)
+            async with self._connection.use() as client, asyncio.timeout(seconds):
+                reply = await client.messages.create(**request)
         except anthropic.BadRequestError as error:
             if force and self._may_force and "tool_choice" in str(error):  # a model that always thinks refuses it
                 self._may_force = False

@@ -156,6 +156,11 @@ async def complete_once(
         deadline=deadline,
         messages=[UserMessage(text=prompt)],
     )
+    async with model.connected():
+        return await _structured(talk, answer, wanted)
+
+
+async def _structured(talk: Conversation, answer: type[A], wanted: Tool) -> A | None:
     for _ in range(2):
         reply = await talk.ask(force=wanted.name)
         if reply.stop is Stop.REFUSED:

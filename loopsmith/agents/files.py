@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopsmith.agents.output import numbered
+from loopsmith.agents.output import lines_of, numbered, printable
 
 MAX_READ = 2_000_000  # bytes; a larger file is for grep and sed
 _NUMBERED = re.compile(r"\s*\d+\t")
@@ -125,18 +125,18 @@ def replace_once(text: str, old: str, new: str) -> tuple[str, int]:
         raise Refused("`old` is empty; give the text to replace, or use write for a whole file")
     if old == new:
         raise Refused("`old` and `new` are the same; nothing would change")
-    starts = [match.start() for match in re.finditer(re.escape(old), text)]
+    starts = [match.start() for match in re.finditer(f"(?={re.escape(old)})", text)]  # overlaps count
     if not starts:
-        raise Refused(_why_not(text, old))
+        raise Refused(printable(_why_not(text, old)))
     if len(starts) > 1:
         lines = ", ".join(str(text.count("\n", 0, start) + 1) for start in starts[:10])
         raise Refused(f"`old` stands {len(starts)} times, at lines {lines}; add lines around it until it is unique")
-    return text.replace(old, new), text.count("\n", 0, starts[0]) + 1
+    return text.replace(old, new, 1), text.count("\n", 0, starts[0]) + 1
 
 
 def _why_not(text: str, old: str) -> str:
     """Why `old` is not in `text`, with the place that was probably meant."""
-    have, want = text.splitlines(), old.splitlines()
+    have, want = lines_of(text), lines_of(old)
     if want and all(_NUMBERED.match(line) for line in want if line.strip()):
         return "`old` is not in the file: it begins its lines with the numbers that view shows; leave them out"
     bare_have, bare_want = [_bare(line) for line in have], [_bare(line) for line in want]

@@ -75,8 +75,9 @@ class Worker:
         self.transcript.write_text(json.dumps({"system": SYSTEM}) + "\n")
         self.say(UserMessage(text=opening(self.brief)))
         try:
-            while True:
-                await self.step()
+            async with self.talk.model.connected():
+                while True:
+                    await self.step()
         except Ended as end:
             return end.report
 

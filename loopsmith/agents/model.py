@@ -5,6 +5,7 @@ The types are neutral; anthropic.py and openai.py translate them. Importing this
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -122,6 +123,10 @@ class Model(Protocol):
 
     def cost(self, tokens: Tokens) -> float:
         """Dollars for one call."""
+        ...
+
+    def connected(self) -> AbstractAsyncContextManager[object]:
+        """Keep the connection open from one call to the next, for as long as the block lasts."""
         ...
 
     async def complete(

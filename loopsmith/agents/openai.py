@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletion
 
+from loopsmith.agents.connection import Connection
 from loopsmith.agents.model import (
     Completion,
     Message,
@@ -39,12 +41,18 @@ class OpenAIModel:
         self.name, self.max_tokens = f"openai/{settings.model}", settings.max_tokens
         self.answered = False
         self._may_force = True
-        self._client = openai.AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
-        url = str(self._client.base_url).rstrip("/")
+        self._connection = Connection(
+            lambda: openai.AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
+        )
+        url = str(self._connection.client.base_url).rstrip("/")
         # OpenAI's reasoning models refuse the old name; many other servers do not know the new one.
         own = (urlsplit(url).hostname or "").endswith(OWN_HOSTS)
         self._length_key = "max_completion_tokens" if own else "max_tokens"
         self._endpoint = Endpoint(model=settings.model, url=url, key=str(settings.api_key), secret=key)
+
+    def connected(self) -> AbstractAsyncContextManager[object]:
+        """See `Model.connected`."""
+        return self._connection.use()
 
     async def complete(
         self,
@@ -64,22 +72,23 @@ class OpenAIModel:
                 {"role": "system", "content": system},
                 *(part for message in messages for part in _messages(message)),
             ],
-            "tools": [
+            "timeout": openai.Timeout(seconds, connect=CONNECT_TIMEOUT),
+        }
+        if tools:
+            request["tools"] = [
                 {
                     "type": "function",
                     "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
                 }
                 for tool in tools
-            ],
-            "timeout": openai.Timeout(seconds, connect=CONNECT_TIMEOUT),
-        }
+            ]
         if force and self._may_force:
             request["tool_choice"] = {"type": "function", "function": {"name": force}}
         if self.settings.temperature is not None:
             request["temperature"] = self.settings.temperature
         try:
-            async with asyncio.timeout(seconds):
-                reply = await self._client.chat.completions.create(**request)
+            async with self._connection.use() as client, asyncio.timeout(seconds):
+                reply = await client.chat.completions.create(**request)
         except openai.BadRequestError as error:
             if force and self._may_force and "tool_choice" in str(error):  # a server that cannot force a call
                 self._may_force = False

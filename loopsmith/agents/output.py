@@ -42,7 +42,31 @@ def shorten(line: str) -> str:
     return line if len(line) <= LINE else f"{line[:LINE]}[... {len(line) - LINE:,} more characters]"
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines as `wc -l` and compilers count them; `splitlines` also splits at form feeds and the like."""
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
 def numbered(lines: Sequence[str], first: int, last: int) -> str:
     """Lines `first` to `last`, counted from 1, each behind its number and a tab."""
     shown = lines[first - 1 : last]
     return "\n".join(f"{number:>5}\t{shorten(line)}" for number, line in enumerate(shown, first))
+
+
+def fitting(lines: Sequence[str], first: int, last: int, shown: int) -> tuple[str, int]:
+    """As `numbered`, but at most about `shown` characters.
+
+    Returns:
+        the text, and the last line in it.
+    """
+    size = 0
+    for number in range(first, min(last, len(lines)) + 1):
+        size += min(len(lines[number - 1]), LINE) + 7
+        if size > shown and number > first:
+            return numbered(lines, first, number - 1), number - 1
+    return numbered(lines, first, last), min(last, len(lines))
+
+
+def printable(text: str) -> str:
+    """Without the surrogates that stand for bytes which are not UTF-8: no wire carries them."""
+    return text.encode(errors="replace").decode()

@@ -9,12 +9,14 @@ from pydantic import BaseModel, Field
 from loopsmith.agents.arguments import Arguments, BadArguments, read, tool
 from loopsmith.agents.files import Files, Refused, replace_once
 from loopsmith.agents.model import ToolCall, ToolResult
-from loopsmith.agents.output import head_and_tail, numbered
+from loopsmith.agents.output import fitting, head_and_tail, lines_of, printable
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Reflection
 from loopsmith.workflow.values import editable_matcher
 
 VIEW_LINES = 400
+VIEW_SHOWN = 24_000  # characters
+EDIT_SHOWN = 3_000
 AROUND = 3  # lines shown around an edit
 
 
@@ -25,7 +27,7 @@ class Bash(Arguments):
     stays in a file that the result names."""
 
     command: str = Field(description="for sh; it may have several lines", min_length=1)
-    timeout: float = Field(default=120, gt=0, description="seconds after which it is ended")
+    timeout: float = Field(default=120, gt=0, le=3600, description="seconds after which it is ended")
 
 
 class View(Arguments):
@@ -33,7 +35,7 @@ class View(Arguments):
 
     path: str = Field(description="relative to your folder")
     first: int = Field(default=1, ge=1, description="first line to show")
-    last: int | None = Field(default=None, ge=1, description=f"last line to show; by default {VIEW_LINES} lines")
+    count: int = Field(default=VIEW_LINES, ge=1, description="how many lines to show at most")
 
 
 class Edit(Arguments):
@@ -90,7 +92,7 @@ class Toolbox:
         self.files = Files(
             workspace.path, (workspace.scratch,), editable_matcher(brief.editable), ", ".join(brief.editable)
         )
-        self._before = self._contents()
+        self._before = self._state()
         self._warned = False
 
     async def run(self, call: ToolCall) -> ToolResult:
@@ -137,17 +139,15 @@ class Toolbox:
         path = self.files.readable_path(wish.path)
         if path.is_dir():
             return self._listing(path)
-        lines = self.files.read(path, wish.path).splitlines()
+        lines = lines_of(self.files.read(path, wish.path))
         if not lines:
             return "[the file is empty]"
         if wish.first > len(lines):
             raise Refused(f"`{wish.path}` has only {len(lines)} lines")
-        last = min(len(lines), wish.last or wish.first + VIEW_LINES - 1, wish.first + 2 * VIEW_LINES - 1)
-        if last < wish.first:
-            raise Refused(f"last ({wish.last}) is before first ({wish.first})")
-        shown = numbered(lines, wish.first, last)
-        rest = f"\n[lines {wish.first} to {last} of {len(lines)}]" if last < len(lines) or wish.first > 1 else ""
-        return shown.encode(errors="replace").decode() + rest
+        shown, last = fitting(lines, wish.first, wish.first + wish.count - 1, VIEW_SHOWN)
+        whole = wish.first == 1 and last == len(lines)
+        rest = "" if whole else f"\n[lines {wish.first} to {last} of {len(lines)}]"
+        return printable(shown) + rest
 
     def edit(self, wish: Edit) -> str:
         path = self.files.editable_path(wish.path)
@@ -155,16 +155,15 @@ class Toolbox:
             raise Refused(f"there is no `{wish.path}`; use write to make it")
         text, line = replace_once(self.files.read(path, wish.path), wish.old, wish.new)
         self.files.write(path, text)
-        lines = text.splitlines()
-        end = line + max(0, len(wish.new.splitlines()) - 1)
-        shown = numbered(lines, max(1, line - AROUND), min(len(lines), end + AROUND))
-        return f"edited {wish.path}; it now reads:\n{shown}".encode(errors="replace").decode()
+        end = line + max(0, len(lines_of(wish.new)) - 1)
+        shown, _ = fitting(lines_of(text), max(1, line - AROUND), end + AROUND, EDIT_SHOWN)
+        return f"edited {wish.path}; it now reads:\n{printable(shown)}"
 
     def write(self, wish: Write) -> str:
         path = self.files.editable_path(wish.path)
         new = not path.exists()
         self.files.write(path, wish.content)
-        return f"{'made' if new else 'replaced'} {wish.path}, {len(wish.content.splitlines())} lines"
+        return f"{'made' if new else 'replaced'} {wish.path}, {len(lines_of(wish.content))} lines"
 
     def search_memory(self, wish: SearchMemory) -> str:
         found = self.services.search_memory(wish.query)
@@ -172,7 +171,7 @@ class Toolbox:
 
     def submit(self, wish: Submit) -> None:
         """Accept, but ask once when there seems to be nothing to submit."""
-        if self._contents() == self._before and not self._warned:
+        if self._state() == self._before and not self._warned:
             self._warned = True
             raise Refused(
                 "no editable file differs from the baseline, so there is nothing to verify. Make your change, or call "
@@ -180,13 +179,14 @@ class Toolbox:
             )
         raise Submitted(wish)
 
-    def _contents(self) -> dict[str, bytes | None]:
-        """What the editable files hold; new ones are found by the same rule."""
-        found: dict[str, bytes | None] = dict.fromkeys(self.brief.files)
+    def _state(self) -> dict[str, tuple[int, int]]:
+        """The editable files, each with its size and time of change: enough to see that one was written."""
+        found = {}
         for path in _walk(self.workspace.path):
             name = path.relative_to(self.workspace.path).as_posix()
-            if self.files.editable(name) and path.is_file() and not path.is_symlink():
-                found[name] = path.read_bytes()
+            if self.files.editable(name):
+                status = path.lstat()
+                found[name] = (status.st_size, status.st_mtime_ns)
         return found
 
     def _listing(self, folder: Path) -> str:

@@ -31,6 +31,7 @@ MEASURED = {Status.KEPT, Status.DISCARDED}
 BROKEN = {Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.REJECTED}
 RANDOM_TRIALS = 8  # measured before the estimator has something to estimate from
 ASKS = 24  # for values that were not tried yet, before they are listed
+BEST, LATEST = 50, 250  # trials that the estimator gets of a long history, so that its cost does not grow with it
 LISTED = 100_000  # sets of values, at most
 
 
@@ -172,7 +173,7 @@ def _study(
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
     study = optuna.create_study(direction="maximize" if direction == "maximize" else "minimize", sampler=sampler)
     distributions = {each.key: _distribution(each) for each in space}
-    for trial in trials:
+    for trial in _selected(trials, direction):
         if not fits(space, trial.params):
             continue
         if trial.status in MEASURED and trial.value is not None:
@@ -184,6 +185,14 @@ def _study(
         points = {each.key: each.point(trial.params[each.key]) for each in space}
         study.add_trial(optuna.create_trial(state=state, value=value, params=points, distributions=distributions))
     return study, distributions
+
+
+def _selected(trials: Sequence[Trial], direction: str) -> list[Trial]:
+    """The best and the latest trials, oldest first."""
+    sign = -1 if direction == "maximize" else 1
+    measured = [trial for trial in trials[:-LATEST] if trial.status in MEASURED and trial.value is not None]
+    best = sorted(measured, key=lambda trial: sign * (trial.value or 0.0))[:BEST]
+    return [*sorted(best, key=lambda trial: trial.number), *trials[-LATEST:]]
 
 
 def _distribution(dimension: Dimension) -> "BaseDistribution":

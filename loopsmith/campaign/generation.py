@@ -67,8 +67,7 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
             editable=context.workflow.editable,
             source=context.workflow.source,
             links=settings.workspace.link,
-            max_changed_lines=settings.guardrails.max_changed_lines,
-            max_file_size=settings.guardrails.max_file_size,
+            guardrails=settings.guardrails,
             message=report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}",
         )
     finally:

@@ -45,11 +45,14 @@ def editable_files(context: Context, commit: str) -> tuple[str, ...]:
 
 
 def used(context: Context) -> Used:
+    """What the campaign has used. A round that is still open, and its candidates, were paid for when it was planned."""
     store = context.store
+    unfinished = store.open_round(context.id)
+    planned = len(store.candidates(context.id, round_id=unfinished.id)) if unfinished else 0
     return Used(
         wall_clock=store.campaign(context.id).elapsed,
-        rounds=store.round_count(context.id),
-        candidates=store.counts(context.id)["candidates"],
+        rounds=store.round_count(context.id) - (unfinished is not None),
+        candidates=store.counts(context.id)["candidates"] - planned,
         rounds_since_keep=store.rounds_since_keep(context.id),
         spent=store.spent(context.id),
     )

@@ -43,17 +43,13 @@ async def advance(context: Context, situation: Situation, candidate: Candidate) 
 
 async def choose(context: Context, round_: Round) -> None:
     """Confirm the round's finalists, best first, until one is kept; decide the others."""
-    waiting = [
-        candidate
-        for candidate in context.store.candidates(context.id, round_id=round_.id)
-        if candidate.status in (Status.SCREENED, Status.CONFIRMING)
-    ]
+    candidates = context.store.candidates(context.id, round_id=round_.id)
+    winner = next((candidate for candidate in candidates if candidate.status is Status.KEPT), None)
+    waiting = [candidate for candidate in candidates if candidate.status is Status.SCREENED]
     waiting.sort(key=lambda candidate: gain_of(context, candidate), reverse=True)
-    winner: Candidate | None = None
     for place, candidate in enumerate(waiting):
         if winner is None and place < FINALISTS:
-            if candidate.status is Status.SCREENED:
-                candidate = context.store.begin_confirmation(candidate.id)
+            candidate = context.store.begin_confirmation(candidate.id)
             decision = await confirm(context, candidate)
             kept = decision.verdict is Verdict.KEPT
             decided = decide(

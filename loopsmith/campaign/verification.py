@@ -27,12 +27,18 @@ async def measure(
     folder = context.state.work(context.id) / f"{number or 'baseline'}.{label}"
     log = context.state.artifacts(context.id, number) / f"{label}.log"
     seed = seed_of(context.id, phase, candidate.id if candidate and phase is Phase.CONFIRM else "", pair)
-    async with context.leases.lease() as cores:
+    async with context.leases.lease() as lease:
         links = context.settings.workspace.link
-        make_verification_folder(context.repository, commit, folder, links=links, source=context.workflow.source)
+        make_verification_folder(context.repository, commit, folder, source=context.workflow.source, links=links)
         try:
             run = await context.verifier.run(
-                folder, seed=seed, log=log, mark=f"{context.id}.{label}", cores=cores, check=check
+                folder,
+                seed=seed,
+                log=log,
+                mark=f"{context.id}.{label}",
+                cores=lease.cores,
+                environment=lease.environment,
+                check=check,
             )
         finally:
             remove_folder(folder)

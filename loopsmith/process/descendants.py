@@ -110,11 +110,14 @@ class Descendants:
             return mark == self.mark
         if mark in _live or stat.session == os.getsid(0):
             return False
+        if stat.state in "ZX" and all(command.first for command in tuple(_live.values())):
+            _reap(pid)  # of whichever command: nobody else waits for it
+            return False
         born = stat.started + 0.02  # the kernel counts in ticks of 10 ms
         others = [other for other in tuple(_live.values()) if other is not self]
         if born >= self._started and not any(other._started <= born for other in others):
             return True
-        if mark == "" and stat.state not in "ZX":  # as between two programs, and on the way out
+        if mark == "":  # as between two programs, and on the way out
             self._looks[pid] += 1
             return None if self._looks[pid] < LOOKS or not stat.memory else False
         return False
@@ -249,16 +252,14 @@ def _adopted() -> list[int]:
 
 
 def _mark_of(pid: int) -> str | None:
-    """The mark in a process's environment; empty when that is empty, None when it has no mark or is not readable."""
+    """The mark in a process's environment; None when that has none, empty when it is empty or cannot be read."""
     if not LINUX:
         return dict(_marked()).get(pid)
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             environment = file.read()
-    except ProcessLookupError:
-        return ""
     except OSError:
-        return None
+        return ""
     if not environment:
         return ""
     _, found, rest = (b"\0" + environment).partition(b"\0" + MARK.encode() + b"=")

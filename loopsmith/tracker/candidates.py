@@ -194,7 +194,7 @@ class Candidates(Verbs):
         """How many candidates ended with each verdict, and under `candidates` how many there are, open ones too."""
         query = select(C.status, func.count()).where(C.campaign_id == campaign_id).group_by(C.status)
         with self._database.reading() as connection:
-            by_status: dict[str, int] = dict(connection.execute(query).tuples().all())
+            by_status: dict[str, int] = dict(map(tuple, connection.execute(query)))
         return {verdict.value: by_status.get(verdict, 0) for verdict in Verdict} | {
             "candidates": sum(by_status.values())
         }

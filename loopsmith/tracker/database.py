@@ -1,6 +1,7 @@
 """The connection to a tracker's database: opened safely, short transactions, every failure in one clear line."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,11 +89,28 @@ class Database:
         except SQLAlchemyError as error:
             raise self.explain(error) from error
 
+    def use_write_ahead_log(self) -> None:
+        """Let SQLite's readers and its writer work side by side. It is written into the file, so it comes only
+        after the file was found to be a tracker.
+
+        Raises:
+            TrackerError: for any failure of the database.
+        """
+        if not self.sqlite or self.read_only:
+            return
+        try:
+            # Not through a Connection: the journal mode cannot change inside a transaction.
+            pooled = self.engine.raw_connection()
+            try:
+                pooled.cursor().execute("PRAGMA journal_mode=WAL")
+            finally:
+                pooled.close()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self.explain(error) from error
+
     def _set_up_sqlite(self, connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # `_begin` opens the transactions, not the driver
-        if not self.read_only:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9 in WAL mode
+        connection.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9 in WAL mode
         connection.execute("PRAGMA foreign_keys=ON")
 
     def _begin(self, connection: Connection) -> None:
@@ -104,7 +122,7 @@ class Database:
         else:
             connection.exec_driver_sql("BEGIN")
 
-    def explain(self, error: SQLAlchemyError) -> TrackerError:
+    def explain(self, error: Exception) -> TrackerError:
         """What happened and what to do, in one line."""
         cause = getattr(error, "orig", None) or error
         said = str(cause).strip().partition("\n")[0]

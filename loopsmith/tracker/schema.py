@@ -22,12 +22,23 @@ def prepare(database: Database) -> None:
     Raises:
         TrackerError: it is not a tracker, of a newer loopsmith, or cannot be read or upgraded.
     """
+    if not is_current(database):
+        bring_up(database)
+    database.use_write_ahead_log()
+
+
+def is_current(database: Database) -> bool:
+    """Whether the database is a tracker of this loopsmith's schema, with one query."""
     with database.reading() as connection:
         try:
-            if parse_version(connection.exec_driver_sql(CURRENT).scalar_one_or_none()) == VERSION:
-                return
+            return parse_version(connection.exec_driver_sql(CURRENT).scalar_one_or_none()) == VERSION
         except DatabaseError:
-            connection.rollback()  # there is no such table, or worse: `read_version` says which
+            return False  # there is no such table, or worse: `read_version` says which
+
+
+def bring_up(database: Database) -> None:
+    """Create or upgrade a tracker that may be written; see `prepare` for the errors."""
+    with database.reading() as connection:
         version = read_version(connection, database.place)
     if database.read_only:
         what = "is empty" if version == 0 else f"is of schema {version}, older than this loopsmith's {VERSION}"

@@ -3,39 +3,30 @@
 from loopsmith.errors import IllegalTransition
 from loopsmith.records import Status
 
-# What a run stopped in the middle goes back to, when the campaign is resumed.
-RELEASES = {
-    Status.RUNNING: Status.PLANNED,
-    Status.VERIFYING: Status.GENERATED,
-    Status.CONFIRMING: Status.SCREENED,
-}
-
 # state -> the states that may follow. A verdict has none: it is final.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PLANNED: frozenset({Status.RUNNING, Status.FAILED}),
     Status.RUNNING: frozenset(
-        {
-            *(Status.GENERATED, RELEASES[Status.RUNNING]),
-            *(Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.DUPLICATE),
-        }
+        {Status.GENERATED, Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.DUPLICATE}
     ),
     Status.GENERATED: frozenset({Status.VERIFYING, Status.REJECTED, Status.FAILED, Status.DUPLICATE}),
     Status.VERIFYING: frozenset(
-        {
-            *(Status.SCREENED, RELEASES[Status.VERIFYING]),
-            *(Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT),
-        }
+        {Status.SCREENED, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT},
     ),
     Status.SCREENED: frozenset(
         {Status.CONFIRMING, Status.KEPT, Status.DISCARDED, Status.FAILED, Status.QUARANTINED},
     ),
     Status.CONFIRMING: frozenset(
-        {
-            *(Status.KEPT, Status.DISCARDED, RELEASES[Status.CONFIRMING]),
-            *(Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.QUARANTINED),
-        }
+        {Status.KEPT, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.QUARANTINED}
     ),
     **{status: frozenset() for status in Status if status.final},
+}
+
+# The only ways back: what a killed run left busy, when the campaign is resumed.
+RELEASES = {
+    Status.RUNNING: Status.PLANNED,
+    Status.VERIFYING: Status.GENERATED,
+    Status.CONFIRMING: Status.SCREENED,
 }
 
 

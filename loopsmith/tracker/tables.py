@@ -41,7 +41,7 @@ class Words(TypeDecorator[str]):
 
 
 class Moment(TypeDecorator[datetime]):
-    """A UTC time; SQLite does not keep the zone, so it is put back."""
+    """A UTC time: SQLite does not keep the zone, and a server may answer in another."""
 
     impl = SqlDateTime(timezone=True)
     cache_ok = True
@@ -50,7 +50,9 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def finite(value: Any) -> Any:

@@ -5,11 +5,12 @@ JSON object on the last line that is not empty. A name with a regular expression
 Nothing is guessed: a metric that is not finite, or was printed with two different values, has no value.
 """
 
+import itertools
 import json
 import math
 import mmap
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,30 +41,35 @@ def read_metrics(log: Path, patterns: Mapping[str, re.Pattern[str]], needed: Col
         needed: without a value for each of these there is no score. Others that have no value are left out, so
             that a line of progress such as `epoch: 3` does no harm.
     """
-    found: dict[str, dict[str, float]] = {}  # metric to what was said of it: at most two different values
+    found: dict[str, list[_Value]] = {name: [] for name in needed}  # at most two different ones of each
     for name, text in _said(log, patterns):
-        if name in found or name in needed or len(found) < MAX_METRICS + len(needed):
-            _add(found.setdefault(name, {}), text)
-    problems = [problem for name in needed if (problem := _problem(name, found.get(name, {})))]
+        if name in found or len(found) < MAX_METRICS + len(needed):
+            _add(found.setdefault(name, []), text)
+    problems = [problem for name in needed if (problem := _problem(name, found[name]))]
     if problems:
         return Reading({}, "; ".join(problems))
-    return Reading({name: next(iter(said.values())) for name, said in found.items() if not _problem(name, said)})
+    return Reading({name: said[0].value for name, said in found.items() if not _problem(name, said)})
 
 
-def _add(said: dict[str, float], text: str) -> None:
+class _Value(NamedTuple):
+    text: str
+    value: float  # NaN for what is not a number
+
+
+def _add(said: list[_Value], text: str) -> None:
     value = number(text)
-    if len(said) < 2 and (value is None or value not in said.values()):
-        said[text[:40]] = math.nan if value is None else value
+    if len(said) < 2 and all(value is None or value != other.value for other in said):
+        said.append(_Value(text[:40], math.nan if value is None else value))
 
 
-def _problem(name: str, said: Mapping[str, float]) -> str:
+def _problem(name: str, said: Sequence[_Value]) -> str:
     if not said:
         return f"metric `{name}` is missing from the output"
-    for text, value in said.items():
-        if not math.isfinite(value):
-            return f"metric `{name}` is not a finite number: {text}"
+    for item in said:
+        if not math.isfinite(item.value):
+            return f"metric `{name}` is not a finite number: {item.text}"
     if len(said) > 1:
-        return f"metric `{name}` has two different values: {' and '.join(said)}"
+        return f"metric `{name}` has two different values: {' and '.join(item.text for item in said)}"
     return ""
 
 
@@ -81,14 +87,17 @@ def _said(log: Path, patterns: Mapping[str, re.Pattern[str]]) -> Iterator[tuple[
                     while line and not line.endswith(b"\n"):
                         line = file.readline(MAX_LINE)
                     continue
+                if line.isspace():
+                    continue
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 for name, pattern in patterns.items():
                     yield from ((name, match[1] or "") for match in pattern.finditer(text))
         if not file.seek(0, 2):
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            pairs = [*_lines(content), *_last_object(content)]
-    yield from ((name, text) for name, text in pairs if name not in patterns)
+            for name, text in itertools.chain(_lines(content), _last_object(content)):
+                if name not in patterns:
+                    yield name, text
 
 
 def _lines(content: mmap.mmap) -> Iterator[tuple[str, str]]:

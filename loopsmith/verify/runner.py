@@ -30,6 +30,7 @@ class Verifier:
         log: Path,
         mark: str,
         cores: Collection[int] | None = None,
+        environment: Mapping[str, str] | None = None,
         check: bool = False,
     ) -> Run:
         """Setup, then the checks if asked, then the measurement; the first that fails ends the run.
@@ -41,19 +42,22 @@ class Verifier:
                 run then names.
             mark: for `process.sweep`.
             cores: the CPUs to run on.
+            environment: variables of this run alone, such as which GPUs it has.
+            check: run the checks too.
 
         Raises:
             HarnessError: a command could not be started, or its output not written.
         """
+        own = {"LOOPSMITH_SEED": str(seed), **(environment or {})}
         steps = [("setup", command) for command in self._settings.setup]
         steps += [("check", command) for command in self._settings.checks if check]
         for number, (kind, command) in enumerate(steps, 1):
             step_log = log.with_name(f"{log.stem}.{kind}-{number}{log.suffix}")
-            done = await self._command(command, folder, seed, step_log, mark, cores)
+            done = await self._command(command, folder, own, step_log, mark, cores)
             if not done.ok:
                 return self._failed(f"{kind} `{command}`", done, seed)
             step_log.unlink()
-        done = await self._command(self._settings.command, folder, seed, log, mark, cores)
+        done = await self._command(self._settings.command, folder, own, log, mark, cores)
         if not done.ok:
             return self._failed("the verifier", done, seed)
         reading = read_metrics(log, self._settings.metrics, self._needed)
@@ -65,14 +69,20 @@ class Verifier:
         return _run(done, seed, metrics=reading.metrics)
 
     async def _command(
-        self, command: str, folder: Path, seed: int, log: Path, mark: str, cores: Collection[int] | None
+        self,
+        command: str,
+        folder: Path,
+        own: Mapping[str, str],
+        log: Path,
+        mark: str,
+        cores: Collection[int] | None,
     ) -> Completed:
         # Git must not find the user's repository, in which loopsmith's own folder may lie.
-        own = {"LOOPSMITH_SEED": str(seed), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
         return await process.run(
             self._sandbox.wrap(["/bin/sh", "-c", command], folder=folder, network=self._network),
             cwd=folder,
-            env=process.clean_environment({**self._settings.env, **own}),
+            env=process.clean_environment({**self._settings.env, **own, **ceiling}),
             timeout=self._settings.timeout,
             log=log,
             log_limit=self._settings.output_limit,

@@ -8,7 +8,7 @@ a baseline whose mean is zero has no share, and gains are then in the metric's o
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from loopsmith.records import Decision, Effect, Verdict
 
@@ -169,7 +169,7 @@ def _decision(
     value: float,
     reason: str,
     effect: Effect | None = None,
-    evidence: dict[str, object] | None = None,
+    evidence: dict[str, Any] | None = None,
 ) -> Decision:
     finite = math.isfinite(baseline) and math.isfinite(value)
     return Decision(

@@ -92,15 +92,17 @@ def merge(
     repo: Repository, parent: str, candidate: str, git: pygit2.Repository, here: pygit2.IndexEntry, name: str
 ) -> pygit2.IndexEntry:
     """A file of HEAD with a candidate's change merged into it."""
-    before, after = (
-        pygit2.IndexEntry(here.path, git.create_blob(repo.read(commit, name)), here.mode)
-        for commit in (parent, candidate)
-    )
-    merged = git.merge_file_from_index(before, here, after)
-    assert not isinstance(merged, str)
-    if not merged.automergeable:
+
+    def tree(oid: pygit2.Oid) -> pygit2.Oid:
+        alone = pygit2.Index()
+        alone.add(pygit2.IndexEntry("file", oid, here.mode))
+        return alone.write_tree(git)
+
+    before, after = (git.create_blob(repo.read(commit, name)) for commit in (parent, candidate))
+    merged = git.merge_trees(tree(before), tree(here.id), tree(after))
+    if merged.conflicts is not None:
         raise UsageError(f"the source has moved on: {here.path} in HEAD conflicts with the kept changes; {PATCH}")
-    return pygit2.IndexEntry(here.path, git.create_blob(merged.contents), here.mode)
+    return pygit2.IndexEntry(here.path, merged["file"].id, here.mode)
 
 
 def identity(git: pygit2.Repository) -> pygit2.Signature:

@@ -120,12 +120,12 @@ class Sandbox:
         if self.program is None:
             return list(argv)
         mounts: dict[Path, tuple[str, ...]] = {path: ("--tmpfs", str(path)) for path in PRIVATE if path.is_dir()}
-        for path in (*self.hide, *hide):
+        for path in (*self.hide, *(path.resolve() for path in hide)):
             if path.is_dir():
                 mounts[path] = ("--tmpfs", str(path))
             elif path.exists():
                 mounts[path] = ("--ro-bind", os.devnull, str(path))
-        for path in (*self.read_only, *read_only):
+        for path in (*self.read_only, *(path.resolve() for path in read_only)):
             if any(above in mounts for above in path.parents) and path not in mounts and path.exists():
                 mounts[path] = ("--ro-bind", str(path), str(path))
         if tmp is not None:

@@ -18,11 +18,19 @@ from model_server import (
     say,
 )
 from model_worker import Ledger, model
+from tenacity import wait_random_exponential
 
 from loopsmith.agents import retry
 from loopsmith.agents.conversation import Conversation
 from loopsmith.agents.model import UserMessage
 from loopsmith.errors import ProviderError
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Pauses of milliseconds, where the provider does not ask for one."""
+    monkeypatch.setattr(retry, "BACKOFF", wait_random_exponential(multiplier=0.01, max=0.1))
+
 
 KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
 

@@ -140,7 +140,7 @@ def test_a_change_outside_the_editable_files_is_rejected_before_anything_runs(tm
     [
         ("true", "failed", "no change"),
         ("echo 'exit 3' >> program.sh", "failed", "3"),
-        ("echo 'kill -9 $$' >> program.sh", "crashed", "9"),
+        ("echo 'kill -9 $$' >> program.sh", "crashed", "sigkill"),
         ("echo 'sleep 60' >> program.sh", "timed_out", "1s"),
         ("echo X=nan > program.sh", "failed", "nan"),
         ("echo 'echo METRIC score=11' >> program.sh", "failed", "score"),
@@ -255,7 +255,7 @@ def test_a_baseline_that_fails_ends_it_before_anything_is_spent_and_shows_the_ou
     [
         ({"command": "echo hello"}, "score"),
         ({"verify": {"checks": ["echo the tests are red; false"]}}, "the tests are red"),
-        ({"verify": {"command": "sleep 60", "timeout": "0.5s"}}, "0.5"),
+        ({"verify": {"command": "sleep 60", "timeout": "0.5s"}}, "500ms"),
         ({"verify": {"constraints": {"score": "< 5"}}}, "constraint"),
         ({"verify": {"command": "no-such-program"}}, "not found"),
     ],

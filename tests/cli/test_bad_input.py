@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_and_the_campaign_goes_on_afterwards(tmp_path):
     state.mkdir()
     fill = {
         "kind": "scripted",
-        "commands": ["head -c 900000 /dev/zero | tr '\\\\0' 'x' | fold -w 60 > program.sh"] * 40,
+        "commands": ["head -c 700000 /dev/urandom | base64 > program.sh"] * 40,
     }
     path = write_source(
         tmp_path / "source",

@@ -144,9 +144,9 @@ def test_a_folder_deeper_than_pythons_stack_is_removed(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     here = os.open(folder, os.O_RDONLY)
-    for _ in range(1500):
-        os.mkdir("d" * 10, dir_fd=here)
-        below = os.open("d" * 10, os.O_RDONLY, dir_fd=here)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = below
     os.close(here)

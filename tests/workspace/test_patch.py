@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from loopsmith.workspace import snapshot
+from loopsmith.workflow import Guardrails
+from loopsmith.workspace import collect, remove_folder, snapshot
 
 
 def problems(patch) -> str:
@@ -90,9 +93,6 @@ def test_a_tracked_file_counts_though_a_rule_names_it(repo, source, worker, take
     commit = snapshot(repo, source, max_size=10**9)
     assert "build/table.py" in repo.files(commit)
     worker_files = tools.write(worker.path, {"build/table.py": "2\n", "build/other": ""})
-    from loopsmith.workflow import Guardrails
-    from loopsmith.workspace import collect
-
     patch = collect(
         repo,
         commit,
@@ -191,9 +191,6 @@ def test_a_huge_sparse_file_is_a_problem_and_is_not_read(take, worker):
 
 
 def test_a_large_file_of_the_baseline_may_stay_but_not_change(repo, source, tools, state):
-    from loopsmith.workflow import Guardrails
-    from loopsmith.workspace import collect
-
     tools.write(source, {"big.txt": "line of text\n" * 100_000})
     commit = snapshot(repo, source, max_size=10**9)
     repo.checkout(commit, state / "out")
@@ -208,11 +205,12 @@ def test_a_large_file_of_the_baseline_may_stay_but_not_change(repo, source, tool
     assert problems(taken()) == "big.txt: 1,300,000 bytes, over guardrails.max_file_size (1,000,000)"
 
 
-def test_pipes_and_sockets_are_problems_and_nobody_waits_for_them(take, worker):
+def test_pipes_and_sockets_are_problems_and_nobody_waits_for_them(take, worker, monkeypatch):
     (worker.path / "kernel.py").unlink()
     os.mkfifo(worker.path / "kernel.py")
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.path.relpath(worker.path / "lib/socket"))
+        monkeypatch.chdir(worker.path / "lib")  # the address of a socket must be short
+        server.bind("socket")
         patch = take()
     assert [problem.partition(":")[0] for problem in patch.problems] == ["kernel.py", "lib/socket"]
 
@@ -252,7 +250,7 @@ def test_a_very_deep_folder_is_a_problem(take, worker):
         here = below
     os.close(here)
     assert problems(take()).endswith("more than 64 folders deep")
-    shutil.rmtree(worker.path, ignore_errors=True)
+    worker.remove()
 
 
 def test_many_problems_are_counted_rather_than_listed(take, worker, tools):
@@ -292,3 +290,31 @@ def test_a_closed_folder_is_a_problem(take, worker):
     patch = take()
     (worker.path / "lib").chmod(0o755)
     assert "lib: cannot be read (Permission denied)" in patch.problems
+
+
+NAMES = ("kernel.py", "lib/help.py", "lib/a.py", "lib/deep/b c.py", "lib/é.py")
+TEXTS = st.one_of(st.none(), st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=30))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(NAMES), TEXTS))
+def test_a_checkout_of_a_candidate_holds_what_the_worker_left(repo, baseline, take, worker, tmp_path, tools, edits):
+    """`edits` maps a path to its new text, or to None where it is deleted."""
+    remove_folder(worker.path)
+    repo.checkout(baseline, worker.path)
+    for name, text in edits.items():
+        if text is None:
+            (worker.path / name).unlink(missing_ok=True)
+        else:
+            tools.write(worker.path, {name: text})
+    patch = take()
+    assert patch.problems == ()
+    remove_folder(tmp_path / "out")
+    repo.checkout(patch.commit or baseline, tmp_path / "out")
+    left, back = read(tools, worker.path), read(tools, tmp_path / "out")
+    assert back == left
+    assert patch.empty == (left == {path: repo.read(baseline, path) for path in repo.files(baseline)})
+
+
+def read(tools, folder):
+    return {path: (folder / path).read_bytes() for path in tools.listing(folder)}

@@ -19,7 +19,7 @@ def opening(brief: Brief) -> str:
     if brief.limits.turns is not None:
         bounds.append(f"{brief.limits.turns} turns (each of your answers is one)")
     if brief.limits.wall_clock is not None:
-        bounds.append(format_duration(brief.limits.wall_clock))
+        bounds.append(f"{format_duration(brief.limits.wall_clock)} of time")
     return brief.prompt + (f"\n\nYou have {' and '.join(bounds)}." if bounds else "")
 
 

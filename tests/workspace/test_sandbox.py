@@ -1,0 +1,231 @@
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from loopsmith.errors import HarnessError
+from loopsmith.workspace import Sandbox
+
+FOUND = Sandbox.detect("auto")
+needs_sandbox = pytest.mark.skipif(not FOUND.available, reason=f"no sandbox here: {FOUND.reason}")
+
+
+@pytest.fixture
+def sandbox(source, state):
+    return Sandbox.detect("auto", state=state, source=source, links=["data"])
+
+
+@pytest.fixture
+def inside(sandbox, state, tools):
+    """Run a shell command in a candidate's folder; gives exit code and output."""
+    folder = tools.write(state / "work/7", {"own.txt": "mine\n"})
+
+    def run(command, **settings):
+        argv = sandbox.wrap(["/bin/sh", "-c", command], **{"folder": folder, "network": False, **settings})
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@needs_sandbox
+def test_a_command_writes_its_own_folder_and_nothing_else(inside, state, source, tmp_path):
+    assert inside("echo changed > own.txt; pwd")[1].strip() == str(state / "work/7")
+    assert (state / "work/7/own.txt").read_text() == "changed\n"
+    (tmp_path / "open").mkdir()
+    for target in (source / "kernel.py", "/etc/loopsmith-test", "/usr/loopsmith-test"):
+        code, output = inside(f"echo changed > {target}")
+        assert code != 0
+        assert "Read-only file system" in output
+    assert (source / "kernel.py").read_text().startswith("SPEED = 1")
+
+
+@needs_sandbox
+def test_loopsmiths_state_and_the_history_of_the_source_cannot_be_read(inside, state, source, tools):
+    tools.git(source, "init", "-q")
+    tools.write(state, {"tracker.db": "secret", "work/8/other.txt": "secret", "repository.git/HEAD": "secret"})
+    sandbox = Sandbox.detect("required", state=state, source=source)
+    argv = sandbox.wrap(
+        ["/bin/sh", "-c", f"cat {state}/tracker.db {source}/.git/HEAD; find {state} {source}/.git; cat own.txt"],
+        folder=state / "work/7",
+        network=False,
+    )
+    done = subprocess.run(argv, capture_output=True, text=True)
+    seen = {line for line in done.stdout.splitlines() if line.startswith("/")}
+    assert seen == {
+        f"{path}" for path in (state, state / "work", state / "work/7", state / "work/7/own.txt", source / ".git")
+    }
+    assert "secret" not in done.stdout
+    assert done.stdout.endswith("mine\n")
+
+
+@needs_sandbox
+def test_the_history_of_a_source_in_a_subfolder_or_linked_work_tree_is_hidden(tmp_path, tools):
+    main = tools.write(tmp_path / "main", {"sub/a.py": ""})
+    tools.git(main, "init", "-q")
+    tools.git(main, "add", ".")
+    tools.git(main, "commit", "-qm", "first")
+    tools.git(main, "worktree", "add", "-q", str(tmp_path / "linked"))
+    (tmp_path / "folder").mkdir()
+    for source in (main / "sub", tmp_path / "linked"):
+        sandbox = Sandbox.detect("required", source=source)
+        argv = sandbox.wrap(["/bin/cat", str(main / ".git/HEAD")], folder=tmp_path / "folder", network=False)
+        assert subprocess.run(argv, capture_output=True).returncode == 1
+
+
+@needs_sandbox
+def test_the_source_and_linked_inputs_are_read_only(source, state, tmp_path, tools):
+    tools.write(tmp_path / "elsewhere", {"big.bin": "input\n"})
+    (source / "data").symlink_to(tmp_path / "elsewhere")
+    folder = tools.write(state / "work/7", {"own.txt": ""})
+    (folder / "data").symlink_to(tmp_path / "elsewhere")
+    sandbox = Sandbox.detect("required", state=state, source=source, links=["data"])
+    command = f"cat data/big.bin; head -1 {source}/kernel.py; echo changed > data/big.bin"
+    done = subprocess.run(
+        sandbox.wrap(["/bin/sh", "-c", command], folder=folder, network=False), capture_output=True, text=True
+    )
+    assert done.stdout == "input\nSPEED = 1\n"
+    assert "Read-only file system" in done.stderr
+    assert (tmp_path / "elsewhere/big.bin").read_text() == "input\n"
+
+
+@needs_sandbox
+def test_a_read_only_path_is_seen_inside_the_hidden_state(inside, state, tools):
+    scratch = tools.write(state / "artifacts/7", {"output.log": "long\n"})
+    code, output = inside(f"cat {scratch}/output.log; touch {scratch}/new", read_only=[scratch])
+    assert output.startswith("long\n")
+    assert code != 0
+    assert inside(f"touch {scratch}/new", writable=[scratch])[0] == 0
+    assert "long" not in inside(f"cat {scratch}/output.log", writable=[scratch], hide=[scratch / "output.log"])[1]
+
+
+@needs_sandbox
+def test_a_state_folder_behind_a_link_is_hidden_all_the_same(source, state, tmp_path, tools):
+    tools.write(state, {"tracker.db": "secret", "work/7/own.txt": "mine\n", "artifacts/7/log": "log\n"})
+    (tmp_path / "link").symlink_to(source)
+    linked = tmp_path / "link/.loopsmith"
+    argv = Sandbox.detect("required", state=linked, source=tmp_path / "link").wrap(
+        ["/bin/sh", "-c", f"cat own.txt {state}/artifacts/7/log {state}/tracker.db"],
+        folder=linked / "work/7",
+        read_only=[linked / "artifacts/7"],
+        network=False,
+    )
+    assert subprocess.run(argv, capture_output=True, text=True).stdout == "mine\nlog\n"
+
+
+@needs_sandbox
+def test_tmp_is_private_unless_a_folder_is_given_for_it(inside, tmp_path):
+    assert inside("echo x > /tmp/note; ls /tmp/note; echo $TMPDIR; ls /run")[1].split() == ["/tmp/note", "/tmp"]
+    assert inside("cat /tmp/note")[0] != 0
+    (tmp_path / "shared").mkdir()
+    inside("echo x > /tmp/note", tmp=tmp_path / "shared")
+    assert inside("cat /tmp/note", tmp=tmp_path / "shared") == (0, "x\n")
+    assert not Path("/tmp/note").exists()
+
+
+@needs_sandbox
+def test_there_is_no_network_unless_it_is_allowed(inside):
+    assert inside("cat /proc/net/dev | tail -n +3 | wc -l")[1].strip() == "1"  # the loopback alone
+    assert os.readlink("/proc/self/ns/net") != inside("readlink /proc/self/ns/net")[1].strip()
+    assert os.readlink("/proc/self/ns/net") == inside("readlink /proc/self/ns/net", network=True)[1].strip()
+
+
+@needs_sandbox
+def test_no_other_process_can_be_seen(inside):
+    with subprocess.Popen(["sleep", "4321"]) as other:
+        _code, output = inside("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        other.kill()
+    assert "cat /proc/" in output
+    assert "sleep 4321" not in output
+
+
+@needs_sandbox
+def test_a_command_has_no_capabilities_and_cannot_undo_the_sandbox(inside, state, tools):
+    tools.write(state, {"tracker.db": "secret"})
+    assert "CapEff:\t0000000000000000" in inside("grep CapEff /proc/self/status")[1]
+    _code, output = inside(f"unshare -Urm sh -c 'umount {state}; mount -o remount,rw /; cat {state}/tracker.db'")
+    assert "secret" not in output
+
+
+@needs_sandbox
+def test_the_exit_code_comes_through_and_a_signal_as_from_a_shell(inside):
+    assert inside("exit 7")[0] == 7
+    assert inside("kill -SEGV $$")[0] == 128 + 11
+
+
+@needs_sandbox
+def test_what_a_command_leaves_running_dies_with_it(inside, state):
+    inside("(setsid sh -c 'sleep 1; touch late' &) ; exit 0")
+    subprocess.run(["sleep", "1.3"])
+    assert not (state / "work/7/late").exists()
+
+
+@needs_sandbox
+def test_another_user_can_make_a_sandbox_too(tmp_path, tools):
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user; the other tests show this one")
+    folder = tools.write(Path(tempfile.mkdtemp(prefix="loopsmith-test-", dir="/var/tmp")), {"own.txt": "mine\n"})
+    try:
+        folder.chmod(0o777)
+        argv = FOUND.wrap(["/bin/sh", "-c", "cat own.txt; touch made; id -u"], folder=folder, network=False)
+        done = subprocess.run(argv, user=65534, group=65534, extra_groups=(), capture_output=True, text=True)
+        if "No permissions to create" in done.stderr:
+            pytest.skip("user namespaces are for root alone here")
+        assert done.stdout == "mine\n65534\n", done.stderr
+        assert (folder / "made").exists()
+    finally:
+        shutil.rmtree(folder)
+
+
+@needs_sandbox
+def test_the_interpreter_works_where_it_lives_in_a_private_place(source, state, tmp_path, tools, monkeypatch):
+    program = tools.write(
+        tmp_path / "env", {"bin/tool": "#!/bin/sh\ncat $(dirname $0)/../lib/text\n", "lib/text": "works\n"}
+    )
+    (program / "bin/tool").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program / 'bin'}:{os.environ['PATH']}")
+    (tmp_path / "folder").mkdir()
+    argv = Sandbox.detect("required").wrap(["tool"], folder=tmp_path / "folder", network=False)
+    assert subprocess.run(argv, capture_output=True, text=True).stdout == "works\n"
+
+
+def without_bwrap(monkeypatch, tmp_path, script=None):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script is not None:
+        (tmp_path / "bwrap").write_text(script)
+        (tmp_path / "bwrap").chmod(0o755)
+
+
+def test_without_bubblewrap_it_says_what_is_not_protected(monkeypatch, tmp_path):
+    without_bwrap(monkeypatch, tmp_path)
+    found = Sandbox.detect("auto")
+    assert not found.available
+    assert found.reason == "bubblewrap (bwrap) is not installed"
+    assert any("network" in missing for missing in found.missing)
+    assert found.wrap(["true"], folder=tmp_path, network=False) == ["true"]
+
+
+def test_a_required_sandbox_that_is_missing_says_how_to_install_it(monkeypatch, tmp_path):
+    without_bwrap(monkeypatch, tmp_path)
+    with pytest.raises(HarnessError, match=r"not installed; install it \(apt install bubblewrap"):
+        Sandbox.detect("required")
+
+
+def test_a_bubblewrap_that_does_not_work_is_not_trusted(monkeypatch, tmp_path):
+    without_bwrap(
+        monkeypatch, tmp_path, "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
+    )
+    assert Sandbox.detect("auto").reason.endswith(
+        "cannot make a sandbox here: bwrap: No permissions to create new namespace"
+    )
+    without_bwrap(monkeypatch, tmp_path, "#!/bin/sh\nexit 0\n")  # says yes and runs nothing
+    assert not Sandbox.detect("auto").available
+
+
+def test_off_is_off_even_where_a_sandbox_could_be_made():
+    found = Sandbox.detect("off")
+    assert not found.available
+    assert found.missing
