@@ -87,9 +87,10 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
     if twin is not None:
         reason = f"the same content as candidate {twin.number}, which was verified against this baseline"
         return decide(context, candidate, Decision(verdict=Verdict.DUPLICATE, reason=reason, rule="content"))
+    commit = candidate.commit
     candidate = context.store.begin_verification(candidate.id)
     context.show("candidate.verifying", candidate)
-    run = await measure(context, candidate.commit, candidate=candidate, phase=Phase.SCREEN, pair=0, check=True)
+    run = await measure(context, commit, candidate=candidate, phase=Phase.SCREEN, pair=0, check=True)
     if run.verdict is not None:
         decision = Decision(verdict=run.verdict, reason=run.problem, rule="verifier")
         return decide(context, candidate, decision, error=run.tail)

@@ -66,12 +66,17 @@ def run(
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
 ) -> None:
     """Run a campaign until its budget, its target or Ctrl-C ends it; run it again to go on."""
-    raise typer.Exit(run_workflow(workflow, overrides or (), agent=agent, new=new, state=state, tracker=tracker, plain=plain))
+    raise typer.Exit(
+        run_workflow(workflow, overrides or (), agent=agent, new=new, state=state, tracker=tracker, plain=plain)
+    )
 
 
 @app.command()
 def check(
-    workflow: WorkflowArgument = None, overrides: SetOption = None, agent: AgentOption = None, as_json: JsonOption = False
+    workflow: WorkflowArgument = None,
+    overrides: SetOption = None,
+    agent: AgentOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the resolved settings, what the budget affords, and every problem at once."""
     raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json))

@@ -5,17 +5,13 @@ from loopsmith.records import Status
 
 # state -> the states that may follow. A verdict has none: it is final.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PLANNED: frozenset({Status.RUNNING, Status.FAILED}),
-    Status.RUNNING: frozenset(
-        {Status.GENERATED, Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.DUPLICATE}
-    ),
-    Status.GENERATED: frozenset({Status.VERIFYING, Status.REJECTED, Status.FAILED, Status.DUPLICATE}),
+    Status.PLANNED: frozenset({Status.RUNNING}),
+    Status.RUNNING: frozenset({Status.GENERATED, Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT}),
+    Status.GENERATED: frozenset({Status.VERIFYING, Status.DUPLICATE}),
     Status.VERIFYING: frozenset(
         {Status.SCREENED, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT},
     ),
-    Status.SCREENED: frozenset(
-        {Status.CONFIRMING, Status.KEPT, Status.DISCARDED, Status.FAILED, Status.QUARANTINED},
-    ),
+    Status.SCREENED: frozenset({Status.CONFIRMING, Status.DISCARDED}),
     Status.CONFIRMING: frozenset(
         {Status.KEPT, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.QUARANTINED}
     ),

@@ -10,7 +10,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from loopsmith.errors import WorkflowError
-from loopsmith.workspace.ignore import CACHES, Ignore
+from loopsmith.workspace.ignore import Ignore
 from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.repository import IDENTITY, Repository
 from loopsmith.workspace.sandbox import Sandbox
@@ -82,8 +82,9 @@ def make_worker_folder(
         repo.checkout(commit, path)
         place_links(path, targets)
         copy_base(base, path / ".git")
-        exclude = (*CACHES, *(f"/{link}" for link in targets))
-        (path / ".git/info/exclude").write_text("".join(f"{line}\n" for line in exclude))
+        if targets:  # so that git does not show them as new
+            (path / ".git/info").mkdir()
+            (path / ".git/info/exclude").write_text("".join(f"/{link}\n" for link in targets))
     return workspace
 
 
@@ -146,13 +147,13 @@ def prepare_base(repo: Repository, commit: str) -> Base:
 
 def copy_base(base: Base, git: Path) -> None:
     """Write a `.git` that holds a packed commit as its branch main."""
-    for folder in ("", "objects", "objects/pack", "refs", "refs/heads", "info"):
+    for folder in ("", "objects", "objects/pack", "refs"):
         os.mkdir(git / folder)
     for name in base.files:
         # Copied, not linked: a worker that overwrites its own must not harm its neighbours'.
         shutil.copyfile(base.folder / name, git / name if name == "index" else git / "objects/pack" / name)
     (git / "HEAD").write_text("ref: refs/heads/main\n")
-    (git / "refs/heads/main").write_text(base.commit + "\n")
+    (git / "packed-refs").write_text(f"{base.commit} refs/heads/main\n")
     (git / "config").write_text(CONFIG)
 
 

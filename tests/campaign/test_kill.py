@@ -136,7 +136,7 @@ def test_what_a_killed_campaign_left_running_is_ended_by_the_next_run(tmp_path):
         process.wait()
     campaign = sleeping(tracker)
     assert campaign, "the worker's processes outlive a loopsmith that was killed without a sandbox"
-    path.write_text(path.read_text().replace("sleep 300 & sleep 300", "true"))
+    path.write_text(path.read_text().replace("sleep 300 & sleep 300", "echo done"))
     run(path)
     assert not marked(campaign)
 

@@ -62,6 +62,7 @@ def decide(store: Store, candidate: Candidate, verdict: Verdict, **words: str) -
 def keep(store: Store, candidate: Candidate, baseline: str = "b" * 40) -> Candidate:
     verify(store, candidate)
     decision = Decision(verdict=Verdict.KEPT, reason="better", rule="exact", effect=EFFECT, value=1.2)
+    store.begin_confirmation(candidate.id)
     return store.decide(candidate.id, decision, reflection_of(candidate, Verdict.KEPT), new_baseline=baseline)
 
 

@@ -17,8 +17,8 @@ def test_a_verdict_is_final_and_can_be_reached(verdict):
     assert sources(Status(verdict))
 
 
-def test_nothing_is_kept_before_it_was_measured():
-    assert sources(Status.KEPT) == (Status.SCREENED, Status.CONFIRMING)
+def test_nothing_is_kept_before_it_was_confirmed():
+    assert sources(Status.KEPT) == (Status.CONFIRMING,)
 
 
 def test_what_a_kill_leaves_busy_can_be_taken_back():
@@ -29,5 +29,5 @@ def test_what_a_kill_leaves_busy_can_be_taken_back():
 def test_an_illegal_step_names_candidate_state_and_asked_state():
     with pytest.raises(IllegalTransition, match=r"candidate c\.7 is kept and cannot become running: kept is final"):
         require(Status.KEPT, Status.RUNNING, candidate="c.7")
-    with pytest.raises(IllegalTransition, match="planned and cannot become kept: only running, failed may follow"):
+    with pytest.raises(IllegalTransition, match="planned and cannot become kept: only running may follow"):
         require(Status.PLANNED, Status.KEPT)
