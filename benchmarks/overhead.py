@@ -4,7 +4,7 @@
     python benchmarks/overhead.py --workers 50 [--json]    # 50 workers waiting on a model that takes one second
 
 Keys: `wall_ms_per_candidate` and `cpu_ms_per_candidate` are over the verifier's own, which is measured in the same run
-by starting the same command alone; `growth_ratio` is the wall time of the last hundred candidates over that of the
+by starting the same command alone; `growth_ratio` is the time of the last hundred candidates over that of the
 first hundred. The second form reports `seconds_per_wave`, which is near the model's one second when workers really wait side
 by side.
 """
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from loopsmith import workflow
+from loopsmith import log, workflow
 from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--sandbox", choices=("auto", "required", "off"), default="auto")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    log.configure("warning")
     with tempfile.TemporaryDirectory(prefix="loopsmith-") as name:
         folder = Path(name)
         result = waiting(folder, args.workers) if args.workers else overhead(folder, args.candidates, args.sandbox)

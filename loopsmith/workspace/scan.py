@@ -117,9 +117,9 @@ class _Scanner:
                 return
             if self.ignore.matches(path, folder=kind == stat.S_IFDIR):
                 return
+            self.count()
             if not name.isprintable():
                 raise Refused("a name with unprintable characters or that is not UTF-8")
-            self.count()
         if name.lower() == ".git":
             raise Refused("a nested git repository")
         if kind == stat.S_IFDIR:
