@@ -5,8 +5,9 @@
 
 Keys: `wall_ms_per_candidate` and `cpu_ms_per_candidate` are over the verifier's own, which is measured in the same run
 by starting the same command alone; `growth_ratio` is the time of the last hundred candidates over that of the
-first hundred. The second form reports `seconds_per_wave`, which is near the model's one second when workers really wait side
-by side.
+first hundred. `bare_script_wall_ms` is what a script needs on the same disk that makes two folders, a commit and a diff
+with git's command and runs `true`, with no isolation. The second form reports `seconds_per_wave`: a worker of it asks
+the model twice, so that it is near two seconds when workers really wait side by side.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -82,6 +84,26 @@ def verifier_alone(times: int = 50) -> tuple[float, float]:
     return statistics.median(walls), (cpu_seconds() - before) / times
 
 
+def bare_script(folder: Path, source: Path, times: int = 40) -> float:
+    """Median seconds of two folders, a commit and a diff with git, and `true`: the least that any such loop does."""
+    walls = []
+    for number in range(times):
+        start = time.perf_counter()
+        work, check = folder / f"{number}.work", folder / f"{number}.check"
+        shutil.copytree(source, work)
+        git = ["git", "-C", str(work), "-c", "user.name=b", "-c", "user.email=b@example.org"]
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+            subprocess.run([*git, *words], check=True)
+        (work / "program.py").write_text(f"VALUE_0 = {number}\n")
+        subprocess.run([*git, "diff"], check=True, stdout=subprocess.DEVNULL)
+        shutil.copytree(source, check)
+        subprocess.run(["true"], cwd=check, check=True)
+        shutil.rmtree(work)
+        shutil.rmtree(check)
+        walls.append(time.perf_counter() - start)
+    return statistics.median(walls)
+
+
 def campaign(path: Path) -> tuple[list[float], float, float, dict[str, object]]:
     """Run it; gives when each candidate was decided, the wall and CPU seconds, and the status."""
     decided: list[float] = []
@@ -105,6 +127,7 @@ def overhead(folder: Path, count: int, sandbox: str) -> dict[str, object]:
     agent = json.dumps({"kind": "scripted", "patches": patches(folder / "patches", count)})
     path = make_source(folder / "source", candidates=count, per_round=4, workers=4, agent=agent, sandbox=sandbox)
     verifier_wall, verifier_cpu = verifier_alone()
+    bare = bare_script(folder, path.parent)
     decided, wall, cpu, view = campaign(path)
     assert view["counts"]["discarded"] == count, view["counts"]  # type: ignore[index]
     hundred = min(100, count // 2)
@@ -115,6 +138,7 @@ def overhead(folder: Path, count: int, sandbox: str) -> dict[str, object]:
         "sandbox": sandbox,
         "wall_ms_per_candidate": round(1000 * (wall / count - verifier_wall), 2),
         "cpu_ms_per_candidate": round(1000 * (cpu / count - verifier_cpu), 2),
+        "bare_script_wall_ms": round(1000 * bare, 2),
         "verifier_wall_ms": round(1000 * verifier_wall, 2),
         "growth_ratio": round(last / first, 3),
     }

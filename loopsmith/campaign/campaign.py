@@ -1,6 +1,9 @@
 """A campaign: measure the baseline, then rounds until a limit, the target or a person ends it."""
 
 import asyncio
+import shutil
+from contextlib import suppress
+from pathlib import Path
 
 from loopsmith.campaign.clock import clock
 from loopsmith.campaign.context import Context
@@ -9,9 +12,11 @@ from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.round import run_round
 from loopsmith.campaign.verification import calibrate
-from loopsmith.errors import BaselineError, LoopsmithError, ProviderError
+from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, ProviderError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
+
+LITTLE = 1_000_000  # bytes; a disk with less is full
 
 
 async def run_campaign(context: Context) -> End:
@@ -29,9 +34,10 @@ async def run_campaign(context: Context) -> End:
             while (end := over(context)) is None:
                 await run_round(context, context.store.open_round(context.id) or await plan(context))
     except BaseException as error:
-        problem = cause(error)
-        finish(context, ending(problem))
-        raise problem from None
+        problem = explained(cause(error), context.state.root)
+        with suppress(HarnessError):  # a tracker that cannot be written; the next run recovers what this one left
+            finish(context, ending(problem))
+        raise problem from error
     finish(context, end)
     return end
 
@@ -50,6 +56,16 @@ def cause(error: BaseException) -> BaseException:
         return error
     inner = [cause(item) for item in error.exceptions]
     return next((item for item in inner if isinstance(item, LoopsmithError)), inner[0])
+
+
+def explained(problem: BaseException, state: Path) -> BaseException:
+    """A full disk by its name, whoever noticed it, and any other failure of the system in one line."""
+    expected = isinstance(problem, (BaselineError, ProviderError))
+    if isinstance(problem, (HarnessError, OSError)) and not expected and shutil.disk_usage(state).free < LITTLE:
+        return HarnessError(f"the disk of {state} is full; free some space, then run again ({problem})")
+    if isinstance(problem, OSError):
+        return HarnessError(f"{problem.filename or 'the system'}: {(problem.strerror or str(problem)).lower()}")
+    return problem
 
 
 def ending(problem: BaseException) -> End:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ Observer = Callable[[str, Candidate | None, dict[str, Any]], None]
 class Context:
     """The campaign's parts. Only the round and the campaign write to the store through it."""
 
-    campaign: Campaign  # as it was when this run began; ask the store for what changes
+    campaign: Campaign  # as it was when this run began; `baseline` and `exact` below are as they are now
     workflow: Workflow
     store: Store
     repository: Repository
@@ -72,6 +73,11 @@ class Context:
 
     def baseline(self) -> str:
         return self.store.campaign(self.id).baseline_commit
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the metric repeats exactly; known once the baseline is measured, and never changed."""
+        return bool(self.store.campaign(self.id).exact)
 
     def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:
         """Every metric measured on a commit, newest last: metric to values."""

@@ -103,7 +103,7 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
         return decide(context, candidate, decision)
     objective = context.settings.objective
     value = run.metrics[objective.metric]
-    verdict = statistics.screen(objective, baseline[objective.metric], value, exact=exact(context))
+    verdict = statistics.screen(objective, baseline[objective.metric], value, exact=context.exact)
     if verdict is not None:
         return decide(context, candidate, verdict)
     candidate = context.store.screened(candidate.id, value)
@@ -116,10 +116,6 @@ def constraint_problems(context: Context, run: Run, baseline: dict[str, list[flo
     return violations(context.settings.verify.constraints, run.metrics, means)
 
 
-def exact(context: Context) -> bool:
-    return bool(context.store.campaign(context.id).exact)
-
-
 async def confirm(context: Context, candidate: Candidate) -> Decision:
     """What the evidence says of a screened candidate, with its error tail in `evidence` when a run fails.
 
@@ -128,7 +124,7 @@ async def confirm(context: Context, candidate: Candidate) -> Decision:
     """
     objective = context.settings.objective
     baseline_values = context.measured(candidate.parent_commit)[objective.metric]
-    if exact(context):
+    if context.exact:
         assert candidate.value is not None
         return statistics.judge_exact(objective, baseline_values, candidate.value)
     assert candidate.commit is not None
