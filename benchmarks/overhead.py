@@ -147,12 +147,10 @@ def overhead(folder: Path, count: int, sandbox: str) -> dict[str, object]:
 def waiting(folder: Path, workers: int, waves: int = 4) -> dict[str, object]:
     """Workers that wait on a model which takes one second, side by side on however few cores."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from model_server import model_server  # the tests' endpoint
+    from model_server import by_turn, calls, model_server  # the tests' endpoint
 
-    script = [
-        {"tool_calls": [{"name": "bash", "input": {"command": "echo VALUE_99 = $RANDOM$$ >> program.py"}}]},
-        {"tool_calls": [{"name": "submit", "input": {"summary": "one more value", "hypothesis": "none"}}]},
-    ]
+    change = "echo VALUE_99 = $(date +%s%N) >> program.py"
+    script = by_turn([calls(bash={"command": change}), calls(submit={"hypothesis": "none", "summary": "one more value"})])
     os.environ["OPENAI_API_KEY"] = "none"
     with model_server(script, delay=1.0) as url:
         agent = json.dumps({"kind": "openai", "model": "local", "base_url": url, "price": 0})

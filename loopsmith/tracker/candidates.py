@@ -277,6 +277,9 @@ def report_columns(report: Report) -> dict[str, Any]:
     """What a candidate keeps of its worker's report; a planned hypothesis stands unless the worker had its own."""
     kept: dict[str, Any] = {
         "summary": report.summary,
+        "tried": report.tried,
+        "lesson": report.lesson,
+        "try_next": report.try_next,
         "finish_reason": report.finish_reason,
         "params": report.params,
     }

@@ -33,12 +33,12 @@ def start() -> Callable[..., Campaign]:
         fields: dict[str, object] = {
             "id": id,
             "name": "faster",
-            "workflow_path": "/work/WORKFLOW.md",
+            "workflow_path": "/project/WORKFLOW.md",
             "workflow_text": "---\nname: faster\n---\n",
             "workflow_hash": "w1",
             "identity_hash": "i1",
             "settings": {"budget": {"rounds": 3}},
-            "source": "/work",
+            "source": "/project",
             "origin_commit": "0" * 40,
             "task_titles": ["lower the time"],
         }

@@ -74,7 +74,7 @@ def discard(store: Store, candidate: Candidate, **words: str) -> Candidate:
 class TestCampaigns:
     def test_a_started_campaign_reads_back_as_it_was_returned(self, store, start):
         started = start(store, settings={"a": [1, None, {"é": True}]})
-        assert started == store.campaign("c") == store.find_campaign("/work/WORKFLOW.md")
+        assert started == store.campaign("c") == store.find_campaign("/project/WORKFLOW.md")
         assert started.status is CampaignStatus.RUNNING
         assert started.settings == {"a": [1, None, {"é": True}]}
         assert started.baseline_commit == started.origin_commit
@@ -83,9 +83,9 @@ class TestCampaigns:
 
     def test_the_newest_campaign_of_a_workflow_is_found_by_path_and_identity(self, store, start):
         start(store, "a"), start(store, "b", identity_hash="i2"), start(store, "c", workflow_path="/other.md")
-        assert store.find_campaign("/work/WORKFLOW.md").id == "b"
-        assert store.find_campaign("/work/WORKFLOW.md", "i1").id == "a"
-        assert store.find_campaign("/work/WORKFLOW.md", "i3") is None
+        assert store.find_campaign("/project/WORKFLOW.md").id == "b"
+        assert store.find_campaign("/project/WORKFLOW.md", "i1").id == "a"
+        assert store.find_campaign("/project/WORKFLOW.md", "i3") is None
         assert [campaign.id for campaign in store.campaigns()] == ["c", "b", "a"]
 
     def test_an_id_is_used_once(self, store, start):
