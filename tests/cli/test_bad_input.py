@@ -151,26 +151,33 @@ def test_a_read_only_source_is_told_and_works_with_a_state_folder_elsewhere(tmp_
 
 
 @bubblewrap
-def test_a_full_disk_is_told_and_the_campaign_goes_on_afterwards(tmp_path):
+def test_a_full_disk_is_told_and_the_campaign_goes_on_once_there_is_space(tmp_path):
     state = tmp_path / "state"
     state.mkdir()
-    fill = {
-        "kind": "scripted",
-        "commands": ["head -c 700000 /dev/urandom | base64 > program.sh"] * 40,
-    }
     path = write_source(
         tmp_path / "source",
-        agent=fill,
+        agent={"kind": "scripted", "commands": ["head -c 500000 /dev/urandom | base64 > program.sh"] * 12},
         sandbox="off",
-        budget={"rounds": 10},
+        budget={"rounds": 6},
         guardrails={"max_changed_lines": 10**6},
         verify={"command": "head -c 500000 /dev/zero | tr '\\0' 'y'; echo; echo METRIC score=1"},
     )
-    small = ["bwrap", "--dev-bind", "/", "/", "--size", "6000000", "--tmpfs", str(state)]
-    result = command_line("run", path, "--state", state, prefix=small)
-    assert result.returncode == 4, result.stdout + result.stderr
-    assert "disk" in result.stderr.lower() or "space" in result.stderr.lower()
+    small = ["bwrap", "--dev-bind", "/", "/", "--size", "40000000", "--tmpfs", str(state)]
+    loopsmith = f"{sys.executable} -m loopsmith"
+    script = f"""
+        head -c 36000000 /dev/zero > {state}/filler
+        {loopsmith} run {path} --state {state}; echo first: $?
+        rm {state}/filler
+        {loopsmith} run {path} --state {state}; echo second: $?
+        {loopsmith} status --state {state} --json > {tmp_path}/status.json
+    """
+    result = subprocess.run([*small, "sh", "-c", script], capture_output=True, text=True, timeout=200)
+    assert "first: 4" in result.stdout, result.stdout + result.stderr
+    assert "is full" in result.stderr
     assert "Traceback" not in result.stderr
+    assert "second: 0" in result.stdout, result.stdout + result.stderr
+    view = json.loads((tmp_path / "status.json").read_text())
+    assert view["counts"]["candidates"] == 12
 
 
 def test_it_runs_on_a_machine_without_git(tmp_path):
