@@ -150,7 +150,9 @@ def waiting(folder: Path, workers: int, waves: int = 4) -> dict[str, object]:
     from model_server import by_turn, calls, model_server  # the tests' endpoint
 
     change = "echo VALUE_99 = $(date +%s%N) >> program.py"
-    script = by_turn([calls(bash={"command": change}), calls(submit={"hypothesis": "none", "summary": "one more value"})])
+    script = by_turn(
+        [calls(bash={"command": change}), calls(submit={"hypothesis": "none", "summary": "one more value"})]
+    )
     os.environ["OPENAI_API_KEY"] = "none"
     with model_server(script, delay=1.0) as url:
         agent = json.dumps({"kind": "openai", "model": "local", "base_url": url, "price": 0})

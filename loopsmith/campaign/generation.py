@@ -8,7 +8,7 @@ from loopsmith.campaign.stop import Stopped
 from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
-from loopsmith.search.memory import reflect
+from loopsmith.search.memory import one_line, reflect
 from loopsmith.verify.guardrails import check_patch
 from loopsmith.workflow import render
 from loopsmith.workspace import collect, make_worker_folder
@@ -84,7 +84,8 @@ def settle(context: Context, candidate: Candidate, report: Report, patch: Patch)
     """Submit the patch, or decide why it goes no further."""
     problems = (*patch.problems, *check_patch(patch, context.settings.guardrails))
     if report.error and patch.empty:
-        decision = Decision(verdict=Verdict.CRASHED, reason=f"the worker broke: {report.error}", rule="worker")
+        reason = f"the worker broke: {one_line(report.error.strip().splitlines()[0])}"
+        decision = Decision(verdict=Verdict.CRASHED, reason=reason, rule="worker", evidence={"tail": report.error})
     elif patch.empty and report.finish_reason == TIME_LIMIT:
         decision = Decision(
             verdict=Verdict.TIMED_OUT, reason="the worker ran out of time, without a change", rule="worker"
@@ -110,7 +111,7 @@ def settle(context: Context, candidate: Candidate, report: Report, patch: Patch)
         )
         context.emit("candidate.generated", candidate, hypothesis=candidate.hypothesis)
         return candidate
-    return decide(context, candidate, decision, report=report)
+    return decide(context, candidate, decision, report=report, error=report.error)
 
 
 def retry(context: Context, candidate: Candidate) -> Candidate:

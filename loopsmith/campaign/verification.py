@@ -92,7 +92,7 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
     context.show("candidate.verifying", candidate)
     run = await measure(context, commit, candidate=candidate, phase=Phase.SCREEN, pair=0, check=True)
     if run.verdict is not None:
-        decision = Decision(verdict=run.verdict, reason=run.problem, rule="verifier")
+        decision = Decision(verdict=run.verdict, reason=run.problem, rule="verifier", evidence={"tail": run.tail})
         return decide(context, candidate, decision, error=run.tail)
     baseline = context.measured(candidate.parent_commit)
     broken = constraint_problems(context, run, baseline)

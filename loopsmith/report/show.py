@@ -38,6 +38,9 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     measurements = store.measurements(candidate.campaign_id, candidate_id=candidate.id)
     if measurements:
         lines += ["", "measurements", *(measurement_row(item, candidate) for item in measurements)]
+    tail = str(decision.evidence.get("tail", "")).strip() if decision else ""
+    if tail:
+        lines += ["", "output, its end", *(f"  | {line}" for line in tail.splitlines()[-20:])]
     artifacts = store.artifacts(candidate.campaign_id, candidate.id)
     if artifacts:
         lines += ["", "artifacts", *(f"  {item.kind:<11} {item.path}" for item in artifacts)]

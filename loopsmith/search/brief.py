@@ -1,6 +1,6 @@
 """The brief: what a fresh worker is told about the campaign, within a budget of tokens.
 
-Text that came from programs or other workers is fenced as data, with a notice, and cannot close its fence.
+Text that came from programs is fenced as data, with a notice, and cannot close its fence.
 """
 
 import re

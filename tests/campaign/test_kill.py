@@ -124,10 +124,9 @@ def test_one_campaign_survives_a_kill_every_few_commits(tmp_path):
 def test_what_a_killed_campaign_left_running_is_ended_by_the_next_run(tmp_path):
     slow = {"kind": "scripted", "commands": ["sleep 300 & sleep 300", "sed -i 's/^X=.*/X=11/' program.sh"]}
     path = write_source(tmp_path, agent=slow, budget={"candidates": 2}, sandbox="off")
-    code = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import support; support.run(pathlib.Path(sys.argv[2]))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parents[1]), str(path)])
+    code = "import sys, pathlib, support; support.run(pathlib.Path(sys.argv[1]))"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], env=env)
     tracker = workflow.load(path).state / "tracker.db"
     try:
         wait_for(lambda: tracker.exists() and sleeping(tracker))

@@ -165,9 +165,9 @@ def test_a_provider_that_refuses_for_good_stops_the_campaign_which_goes_on_after
 def test_a_call_that_a_kill_interrupted_keeps_counting_and_the_worker_starts_again(tmp_path):
     with model_server(set_x(15), delay=1.0) as url:
         path = source(tmp_path, url)
-        code = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import support; support.run(pathlib.Path(sys.argv[2]))"
+        code = "import sys, pathlib, support; support.run(pathlib.Path(sys.argv[1]))"
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(path)], env=dict(os.environ)
+            [sys.executable, "-c", code, str(path)], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         )
         end = time.monotonic() + 30
         while not url.requests and time.monotonic() < end:
