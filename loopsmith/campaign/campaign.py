@@ -5,13 +5,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from loopsmith.campaign.calibration import calibrate
 from loopsmith.campaign.clock import clock
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.round import run_round
-from loopsmith.campaign.verification import calibrate
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, ProviderError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end

@@ -2,11 +2,12 @@
 
 import asyncio
 
+from loopsmith.campaign.confirmation import confirm
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.generation import decide, generate
 from loopsmith.campaign.observation import gain_of, observe
+from loopsmith.campaign.screening import screen
 from loopsmith.campaign.stop import Stopped
-from loopsmith.campaign.verification import confirm, screen
 from loopsmith.records import Candidate, Decision, Round, Status, Verdict
 from loopsmith.search.brief import Situation
 

@@ -350,11 +350,11 @@ def test_no_key_reaches_worker_or_verifier(tmp_path, monkeypatch):
 
 
 def test_a_harness_failure_is_raised_and_the_campaign_can_be_resumed(tmp_path, monkeypatch):
-    from loopsmith.campaign import verification
+    from loopsmith.campaign import measuring
     from loopsmith.errors import HarnessError
 
     path = write_source(tmp_path, agent=setting_x(12, 13))
-    real = verification.make_verification_folder
+    real = measuring.make_verification_folder
 
     def broken(repository, baseline, commit, *args, **kwargs):
         if commit != baseline:
@@ -362,7 +362,7 @@ def test_a_harness_failure_is_raised_and_the_campaign_can_be_resumed(tmp_path, m
         return real(repository, baseline, commit, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(verification, "make_verification_folder", broken)
+        patch.setattr(measuring, "make_verification_folder", broken)
         with pytest.raises(HarnessError, match="disk is full"):
             run(path)
     with tracker(path) as store:
