@@ -78,7 +78,7 @@ def sources(context: Context, files: Sequence[str]) -> str:
 
 
 def runner_up(context: Context) -> Candidate | None:
-    """The best of those that only the last round's winner beat."""
+    """The best of those that only the last round's winner beat, and whose patch still applies on top of it."""
     last = context.store.rounds(context.id, limit=1)
     if not last:
         return None
@@ -87,4 +87,8 @@ def runner_up(context: Context) -> Candidate | None:
         decision = context.store.decision(candidate.id)
         if decision is not None and decision.evidence.get("runner_up"):
             beaten.append(candidate)
-    return max(beaten, key=lambda candidate: gain_of(context, candidate), default=None)
+    best = max(beaten, key=lambda candidate: gain_of(context, candidate), default=None)
+    if best is None or best.commit is None or context.repository.reapply(best.commit, context.baseline()):
+        return best
+    context.emit("runner_up.conflicts", best)
+    return None

@@ -109,12 +109,14 @@ def test_the_runner_up_is_tried_again_on_top_of_the_winner(tmp_path):
     assert retry.parent_commit == found[1][0].commit
 
 
-def test_a_runner_up_that_conflicts_with_the_winner_fails_and_says_so(tmp_path):
+def test_a_runner_up_that_conflicts_with_the_winner_takes_no_slot(tmp_path):
     path = write_source(tmp_path, agent=setting_x(30, 20, 40, 41), budget={"rounds": 2})
-    run(path)
-    item, decision = candidates(path)[3]
-    assert item.status is Status.FAILED
-    assert "conflicts" in decision.reason
+    view = run(path)
+    assert view["best"]["value"] == 41.0
+    assert verdicts(path) == {1: "kept", 2: "discarded", 3: "discarded", 4: "kept"}
+    with tracker(path) as store:
+        (event,) = [e for e in store.events(view["campaign"]["id"]) if e.name == "runner_up.conflicts"]
+    assert event.candidate_id.endswith(".2")
 
 
 def test_equal_content_is_verified_once(tmp_path):

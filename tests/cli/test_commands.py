@@ -91,8 +91,8 @@ def test_log_prints_the_newest_events_oldest_first(done, loopsmith):
 
 def test_memory_lists_and_searches_lessons(done, loopsmith):
     assert len(loopsmith("memory").out.splitlines()) == 4
-    found = loopsmith("memory", "conflicts baseline").out
-    assert "c3" in found
+    found = loopsmith("memory", "baseline now").out
+    assert "c1" in found
     assert loopsmith("memory", "zebra").out.strip() == "nothing learned yet"
 
 
