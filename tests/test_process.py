@@ -49,6 +49,14 @@ def call(tmp_path):
     return call
 
 
+def code_of(pid):
+    """What `python -c` was given; nothing of a process that ended meanwhile."""
+    try:
+        return "".join(psutil.Process(pid).cmdline()[2:3])
+    except psutil.Error:
+        return ""
+
+
 def alive(word):
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
@@ -148,7 +156,7 @@ def test_a_daemon_without_environment_waits_for_the_last_command_that_may_have_s
         go_on = tmp_path / "go-on"
         script = f"{sys.executable} -c '{DAEMON}' {tmp_path}/wipe-{word}; while ! [ -e {go_on} ]; do sleep 0.02; done"
         slow = asyncio.create_task(call(script, log=tmp_path / "slow"))
-        await until(lambda: [pid for pid in alive(word) if "time.sleep(60)" in psutil.Process(pid).cmdline()[2]])
+        await until(lambda: [pid for pid in alive(word) if "time.sleep(60)" in code_of(pid)])
         await call("true")
         assert alive(word)
         go_on.touch()
