@@ -82,6 +82,8 @@ def runner_up(context: Context) -> Candidate | None:
     last = context.store.rounds(context.id, limit=1)
     if not last:
         return None
+    if approved := context.store.waiting_for_retry(context.id):
+        return approved[0]
     beaten = []
     for candidate in context.store.candidates(context.id, round_id=last[0].id, statuses=(Status.DISCARDED,)):
         decision = context.store.decision(candidate.id)

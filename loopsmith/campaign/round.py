@@ -1,6 +1,7 @@
 """A round: observe, plan, generate, verify, decide, reflect."""
 
 import asyncio
+from dataclasses import replace
 
 from loopsmith.campaign.confirmation import confirm
 from loopsmith.campaign.context import Context
@@ -51,7 +52,7 @@ async def choose(context: Context, round_: Round) -> None:
     for place, candidate in enumerate(waiting):
         if winner is None and place < FINALISTS:
             candidate = context.store.begin_confirmation(candidate.id)
-            decision = await confirm(context, candidate)
+            decision = quarantine(context, await confirm(context, candidate))
             kept = decision.verdict is Verdict.KEPT
             decided = decide(
                 context,
@@ -65,6 +66,21 @@ async def choose(context: Context, round_: Round) -> None:
                 winner = decided
         else:
             decide(context, candidate, not_best(candidate, winner))
+
+
+def quarantine(context: Context, decision: Decision) -> Decision:
+    """A keep whose gain is beyond `guardrails.max_gain` waits for a person instead."""
+    limit, effect = context.settings.max_gain, decision.effect
+    if decision.verdict is not Verdict.KEPT or limit is None or effect is None:
+        return decision
+    factor = context.settings.objective.factor(effect.mean)
+    if factor <= limit:
+        return decision
+    return replace(
+        decision,
+        verdict=Verdict.QUARANTINED,
+        reason=f"{factor:.3g}x is more than guardrails.max_gain ({limit:g}x), so a person decides; {decision.reason}",
+    )
 
 
 def not_best(candidate: Candidate, winner: Candidate | None) -> Decision:

@@ -12,6 +12,7 @@ import typer
 
 import loopsmith
 from loopsmith import report
+from loopsmith.campaign import review
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
 from loopsmith.cli.run import run_workflow
@@ -39,6 +40,7 @@ AgentOption = Annotated[
         "--agent", metavar="KIND[:MODEL]", help="Another agent than the workflow's, such as anthropic or openai:gpt-5."
     ),
 ]
+CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -98,7 +100,7 @@ def status(
 
 @app.command()
 def show(
-    candidate: Annotated[str, typer.Argument(help="A candidate's number, id or commit.")],
+    candidate: CandidateArgument,
     workflow: WorkflowOption = None,
     state: StateOption = None,
     tracker: TrackerOption = None,
@@ -169,6 +171,33 @@ def apply(
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
     with find_campaign(workflow, state, tracker, campaign) as found:
         print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+
+
+@app.command()
+def approve(
+    candidate: CandidateArgument,
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Keep a quarantined candidate."""
+    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
+        record = found.store.find_candidate(found.campaign.id, candidate)
+        print(review.approve(found.store, found.repository, found.campaign, record))
+
+
+@app.command()
+def reject(
+    candidate: CandidateArgument,
+    workflow: WorkflowOption = None,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Discard a quarantined candidate."""
+    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
+        print(review.reject(found.store, found.store.find_candidate(found.campaign.id, candidate)))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """From the options of a command to the campaign that it is about."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loopsmith import workflow
-from loopsmith.campaign.lock import holder
+from loopsmith.campaign.lock import exclusive, holder
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
 from loopsmith.records import Campaign
@@ -58,18 +58,21 @@ def state_folder(path: Path | None, state: Path | None) -> StateFolder:
 
 
 @contextmanager
-def find_campaign(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> Iterator[Found]:
-    """The campaign that the options mean, for reading.
+def find_campaign(
+    path: Path | None, state: Path | None, tracker: str | None, campaign: str | None, *, writing: bool = False
+) -> Iterator[Found]:
+    """The campaign that the options mean, for reading, or for a change while no campaign runs.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or one runs and `writing` was asked for.
     """
     folder = state_folder(path, state)
     if tracker is None and not folder.tracker.exists():
         raise UsageError(
             f"no campaign in {folder.root}; start one with `loopsmith run`, or name its workflow with -w PATH"
         )
-    with open_store(tracker or folder.tracker, read_only=True) as store:
+    lock = exclusive(folder.lock) if writing else nullcontext()
+    with lock, open_store(tracker or folder.tracker, read_only=not writing) as store:
         yield Found(store, folder, pick(store, campaign), where(path, state, tracker, campaign))
 
 

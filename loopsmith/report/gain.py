@@ -1,5 +1,6 @@
 """The gain of a whole campaign, from the confirmed steps that it kept."""
 
+import math
 from collections.abc import Iterable
 
 from loopsmith.records import Decision, Effect
@@ -31,6 +32,5 @@ def total_effect(objective: Objective, kept: Iterable[Decision]) -> Effect | Non
 
 def ratio(objective: Objective, effect: Effect) -> float | None:
     """The gain as a factor: 1.5 is one and a half times as good. None where no factor makes sense."""
-    if objective.direction == "maximize":
-        return 1 + effect.mean
-    return 1 / (1 - effect.mean) if effect.mean < 1 else None
+    factor = objective.factor(effect.mean)
+    return factor if math.isfinite(factor) else None

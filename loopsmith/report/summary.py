@@ -73,6 +73,11 @@ def summary(view: dict[str, Any], where: str = "") -> str:
         ("tried", tried(view)),
         ("spent", spent(view)),
     ]
+    if waiting := view["counts"]["quarantined"]:
+        one = "candidate waits" if waiting == 1 else "candidates wait"
+        rows.insert(
+            1, ("attention", f"{waiting} quarantined {one} for `loopsmith approve` or `reject`: see `loopsmith log`")
+        )
     if campaign["message"] and campaign["status"] != "running":
         rows.insert(1, ("ended", campaign["message"].splitlines()[0]))
     rows += [("next" if index == 0 else "", step) for index, step in enumerate(next_steps(view, where))]

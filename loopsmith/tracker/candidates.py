@@ -39,6 +39,7 @@ TRIALS = (
     .where(D.campaign_id == bindparam("campaign"), D.id > bindparam("last"))
     .order_by(D.id)
 )
+APPROVED = "approved"  # the rule of a decision by which a person ended a quarantine
 NEW_DECISION, NEW_REFLECTION = insert(tables.decision), insert(tables.reflection)
 
 
@@ -141,6 +142,40 @@ class Candidates(Verbs):
             if new_baseline is not None:
                 change_campaign(connection, candidate.campaign_id, baseline_commit=new_baseline)
             return candidate
+
+    def review(
+        self, candidate_id: str, decision: Decision, reflection: Reflection, *, new_baseline: str | None = None
+    ) -> Candidate:
+        """End a quarantine by a person's word: decision and lesson are replaced, in one transaction.
+
+        Args:
+            new_baseline: as in `decide`.
+
+        Raises:
+            IllegalTransition: the candidate is not in quarantine.
+        """
+        with self._database.writing() as connection:
+            status = status_of(connection, candidate_id)
+            if status is not Status.QUARANTINED:
+                raise IllegalTransition(f"candidate {candidate_id} is {status}, not in quarantine")
+            candidate = move(connection, candidate_id, Status(decision.verdict))
+            rows = (
+                (tables.decision, decision_row(candidate, decision)),
+                (tables.reflection, reflection_row(candidate, reflection)),
+            )
+            for table, row in rows:
+                connection.execute(update(table).where(table.c.candidate_id == candidate_id).values(row))
+            if new_baseline is not None:
+                change_campaign(connection, candidate.campaign_id, baseline_commit=new_baseline)
+            return candidate
+
+    def waiting_for_retry(self, campaign_id: str) -> tuple[Candidate, ...]:
+        """Candidates that a person approved after the baseline had moved on, and that were not tried again yet."""
+        approved = select(D.candidate_id).where(D.campaign_id == campaign_id, D.rule == APPROVED)
+        retried = select(C.retry_of).where(C.campaign_id == campaign_id, C.retry_of.is_not(None))
+        query = select(*CANDIDATE).where(C.id.in_(approved), C.status == Status.DISCARDED, C.id.not_in(retried))
+        with self._database.reading() as connection:
+            return tuple(map(to_candidate, connection.execute(query.order_by(C.number))))
 
     def candidate(self, candidate_id: str) -> Candidate:
         """Raises UsageError when there is none of this id."""

@@ -3,7 +3,7 @@
 from loopsmith.errors import IllegalTransition
 from loopsmith.records import Status
 
-# state -> the states that may follow. A verdict has none: it is final.
+# state -> the states that may follow. A verdict has none, except that a person ends a quarantine.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PLANNED: frozenset({Status.RUNNING}),
     Status.RUNNING: frozenset({Status.GENERATED, Status.REJECTED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT}),
@@ -16,6 +16,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
         {Status.KEPT, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.QUARANTINED}
     ),
     **{status: frozenset() for status in Status if status.final},
+    Status.QUARANTINED: frozenset({Status.KEPT, Status.DISCARDED}),  # by a person
 }
 
 # The only ways back: what a killed run left busy, when the campaign is resumed.

@@ -1,6 +1,7 @@
 """The settings of a workflow: what may stand in its front matter, with every default."""
 
 import math
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from loopsmith.workflow.values import (
     AnyPath,
     Bound,
     Effect,
+    Factor,
     EnvValue,
     Glob,
     InnerPath,
@@ -24,6 +26,13 @@ from loopsmith.workflow.values import (
     Text,
     VariableName,
 )
+
+
+TIMING = re.compile(
+    r"(?i)(^|_)(time|seconds|secs?|millis|micros|nanos|[mun]?s|latency|duration|runtime|elapsed|throughput|speed|[gmt]?flops"
+    r"|[gmt]?flop_s|[gmk]?b_s|gbps|qps|rps|ops|tok_s|ips)($|_)|per_s(ec|econd)?($|_)"
+)
+AUTO_MAX_GAIN = 3.0  # for timing metrics
 
 
 class Objective(Section):
@@ -59,6 +68,17 @@ class Objective(Section):
     def better(self, value: float, other: float) -> bool:
         """Whether `value` is strictly better than `other`."""
         return value > other if self.direction == "maximize" else value < other
+
+    def factor(self, gain: float) -> float:
+        """How many times as good a relative `gain` makes it: 2.0 is twice the rate, or half the time."""
+        if self.direction == "maximize":
+            return 1 + gain
+        return 1 / (1 - gain) if gain < 1 else math.inf
+
+    @property
+    def timing(self) -> bool:
+        """Whether the metric's name says that it is a time or a rate."""
+        return TIMING.search(self.metric) is not None
 
     def reached(self, value: float) -> bool:
         """Whether `value` is at the target or beyond; never without a target."""
@@ -175,6 +195,9 @@ class Guardrails(Section):
 
     max_changed_lines: int = Field(default=500, ge=1, description="lines added and removed")
     max_file_size: Size = Field(default=10**6, description="of each changed file")
+    max_gain: Factor = Field(
+        default="auto", description="a larger gain, such as 3x, waits for a person; auto: 3x for timing metrics, or off"
+    )
     forbid: Many[Pattern] = Field(default=(), description="regular expressions that no added line may match")
     network: Literal["none", "allow"] = Field(default="none", description="for the verifier and a worker's commands")
 
@@ -202,3 +225,11 @@ class Settings(Section):
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto", description="bubblewrap around every command: where it works, always, or never"
     )
+
+    @property
+    def max_gain(self) -> float | None:
+        """The factor above which a gain is quarantined; None: there is none."""
+        limit = self.guardrails.max_gain
+        if limit == "auto":
+            return AUTO_MAX_GAIN if self.objective.timing else None
+        return None if limit == "off" else float(limit)

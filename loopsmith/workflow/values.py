@@ -223,6 +223,19 @@ def _one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
     return pattern
 
 
+def _factor(value: Any) -> float | str:
+    if value in ("auto", "off"):
+        return str(value)
+    text = value.strip().removesuffix("x") if isinstance(value, str) else value
+    try:
+        number = float(text) if not isinstance(text, bool) else 0.0
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 1 < number < float("inf"):
+        raise ValueError(f"{quoted(value)} is not a factor above 1, such as 3x; or write auto or off")
+    return number
+
+
 def _nonblank(value: str) -> str:
     if not value.strip():
         raise ValueError("it is empty")
@@ -258,6 +271,7 @@ def _secret(value: Any) -> Secret:
 
 
 Text = Annotated[str, AfterValidator(_nonblank)]
+Factor = Annotated[float | Literal["auto", "off"], BeforeValidator(_factor)]
 MetricName = Annotated[str, AfterValidator(_metric)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]

@@ -12,13 +12,15 @@ def test_the_table_has_every_state():
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_a_verdict_is_final_and_can_be_reached(verdict):
-    assert TRANSITIONS[Status(verdict)] == frozenset()
+def test_a_verdict_is_final_but_for_a_quarantine_and_can_be_reached(verdict):
+    after = {Status.KEPT, Status.DISCARDED} if verdict is Verdict.QUARANTINED else set()
+    assert TRANSITIONS[Status(verdict)] == after
     assert sources(Status(verdict))
 
 
 def test_nothing_is_kept_before_it_was_confirmed():
-    assert sources(Status.KEPT) == (Status.CONFIRMING,)
+    assert sources(Status.KEPT) == (Status.CONFIRMING, Status.QUARANTINED)
+    assert sources(Status.QUARANTINED) == (Status.CONFIRMING,)
 
 
 def test_what_a_kill_leaves_busy_can_be_taken_back():
