@@ -37,6 +37,12 @@ class BaselineError(LoopsmithError):
     exit_code = 3
 
 
+class VerifierError(LoopsmithError):
+    """The verifier lets something through that must not be kept, so its word is worth nothing."""
+
+    exit_code = 3
+
+
 class HarnessError(LoopsmithError):
     """Something under the loop broke (disk, git, tracker, sandbox). The campaign stops and can be resumed."""
 

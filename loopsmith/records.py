@@ -52,6 +52,8 @@ class Phase(StrEnum):
     BASELINE = "baseline"  # of the baseline alone, when it is new
     SCREEN = "screen"  # of a candidate, once, to pick who is confirmed
     CONFIRM = "confirm"  # of candidate and baseline, interleaved, on fresh seeds
+    HOLDOUT = "holdout"  # by the hidden second command; never shown to a worker
+    CANARY = "canary"  # of a patch that must not be kept; not recorded
 
 
 class CampaignStatus(StrEnum):

@@ -60,17 +60,27 @@ class Scripted:
         return Report(finish_reason="submitted", summary=entry, hypothesis=entry.strip().splitlines()[0])
 
 
-def _apply(entry: str, number: int, folder: Path) -> Report:
+def apply_patch(entry: str, folder: Path) -> None:
+    """Apply a patch, given as its text or as a path in the folder, to a folder that is a git work tree.
+
+    Raises:
+        ValueError: why it cannot be applied, as the end of a sentence about the patch.
+    """
     import pygit2
 
+    diff = _parse(_read(entry, folder))
+    try:
+        pygit2.Repository(str(folder)).apply(diff)
+    except (pygit2.GitError, OSError) as error:
+        raise ValueError(f"does not apply: {error}") from error
+
+
+def _apply(entry: str, number: int, folder: Path) -> Report:
     title = f"patch {number}" if "\n" in entry else entry
     try:
-        diff = _parse(_read(entry, folder))
-        pygit2.Repository(str(folder)).apply(diff)
+        apply_patch(entry, folder)
     except ValueError as error:
         return Report(finish_reason="error", error=f"patch {number} {error}")
-    except (pygit2.GitError, OSError) as error:
-        return Report(finish_reason="error", error=f"patch {number} does not apply: {error}")
     return Report(finish_reason="submitted", summary=title, hypothesis=title)
 
 

@@ -6,13 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from loopsmith.campaign.calibration import calibrate
+from loopsmith.campaign.canaries import try_canaries
 from loopsmith.campaign.clock import clock
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.round import run_round
-from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, ProviderError
+from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
 
@@ -31,6 +32,7 @@ async def run_campaign(context: Context) -> End:
     try:
         async with clock(context):
             await calibrate(context)
+            await try_canaries(context)
             while (end := over(context)) is None:
                 await run_round(context, context.store.open_round(context.id) or await plan(context))
     except BaseException as error:
@@ -71,7 +73,7 @@ def explained(problem: BaseException, state: Path) -> BaseException:
 def ending(problem: BaseException) -> End:
     if isinstance(problem, (asyncio.CancelledError, KeyboardInterrupt)):
         return End(reason="stopped", message="stopped at once by a person")
-    names = ((BaselineError, "baseline"), (ProviderError, "provider"))
+    names = ((BaselineError, "baseline"), (VerifierError, "verifier"), (ProviderError, "provider"))
     reason = next((name for kind, name in names if isinstance(problem, kind)), "harness")
     return End(reason=reason, message=str(problem) or type(problem).__name__)
 
@@ -79,7 +81,7 @@ def ending(problem: BaseException) -> End:
 def finish(context: Context, end: End) -> None:
     """Put back what was under way and write how the campaign ended."""
     recover(context.store, context.repository, context.state, context.id)
-    failed = end.reason in ("baseline", "provider", "harness")
+    failed = end.reason in ("baseline", "verifier", "provider", "harness")
     status = CampaignStatus.FAILED if failed else CampaignStatus.DONE
     status = CampaignStatus.STOPPED if end.reason == "stopped" else status
     context.store.set_campaign_status(context.id, status, stop_reason=end.reason, message=end.message)

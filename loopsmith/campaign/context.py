@@ -36,6 +36,7 @@ class Context:
     state: StateFolder
     sandbox: Sandbox
     verifier: Verifier
+    holdout: Verifier | None  # runs the hidden command; the other one cannot see what it reads
     agent: Agent
     planner: Model | None  # None: workers get an emphasis instead of a hypothesis
     leases: Leases
@@ -80,8 +81,10 @@ class Context:
         return bool(self.store.campaign(self.id).exact)
 
     def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:
-        """Every metric measured on a commit, newest last: metric to values."""
+        """Every metric measured on a commit, newest last: metric to values. The holdout's only when asked for."""
         found: dict[str, list[float]] = {}
         for item in self.store.measurements(self.id, commit=commit, phase=phase)[-limit:]:
+            if phase is None and item.phase is Phase.HOLDOUT:
+                continue
             found.setdefault(item.metric, []).append(item.value)
         return found

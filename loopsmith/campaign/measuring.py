@@ -1,4 +1,4 @@
-"""Measure: one run of the verifier on one commit, in a fresh folder, under a lease, recorded."""
+"""Measure: one run of a verifier on one commit, in a fresh folder, under a lease, recorded."""
 
 from pathlib import Path
 
@@ -12,24 +12,45 @@ from loopsmith.workspace import make_verification_folder, remove_folder
 async def measure(
     context: Context, commit: str, *, candidate: Candidate | None, phase: Phase, pair: int, check: bool = False
 ) -> Run:
-    """One run of the verifier on a commit, in a fresh folder, under an exclusive lease; recorded.
+    """A run of the verifier on a commit; one that fails is repeated until it failed `verify.failures` times.
 
     Args:
         check: run the workflow's checks in the folder first.
     """
+    run, failed = await run_once(context, commit, candidate, phase, pair, check), 1
+    while run.verdict is not None and failed < context.settings.verify.failures:
+        problem, run = run.problem, await run_once(context, commit, candidate, phase, pair, check)
+        if run.verdict is None:
+            context.emit("verifier.flaked", candidate, phase=str(phase), failures=failed, problem=problem)
+        failed += 1
+    if phase is not Phase.CANARY:
+        candidate_id = candidate.id if candidate else None
+        context.store.record_run(
+            campaign_id=context.id, candidate_id=candidate_id, commit=commit, phase=phase, pair=pair, run=run
+        )
+    side = side_of(commit, candidate)
+    context.show("verifier.ran", candidate, phase=str(phase), side=side, problem=run.problem, metrics=run.metrics)
+    return run
+
+
+async def run_once(
+    context: Context, commit: str, candidate: Candidate | None, phase: Phase, pair: int, check: bool
+) -> Run:
+    """One run in a fresh folder, under an exclusive lease."""
     number = candidate.number if candidate else None
-    side = "baseline" if candidate is None or commit != candidate.commit else "candidate"
-    label = f"{phase}-{pair}-{side}"
+    label = f"{phase}-{pair}-{side_of(commit, candidate)}"
     folder = context.state.work(context.id) / f"{number or 'baseline'}.{label}"
     log = context.state.artifacts(context.id, number) / f"{label}.log"
-    seed = seed_of(context.id, phase, candidate.id if candidate and phase is Phase.CONFIRM else "", pair)
+    fresh = candidate.id if candidate and phase is Phase.CONFIRM else ""
+    hidden = phase is Phase.HOLDOUT and context.holdout is not None
+    verifier = context.holdout if hidden and context.holdout else context.verifier
+    links = context.workflow.links(holdout=hidden)
     async with context.leases.lease() as lease:
-        links = context.settings.workspace.link
         make_verification_folder(context.repository, commit, folder, source=context.workflow.source, links=links)
         try:
-            run = await context.verifier.run(
+            return await verifier.run(
                 folder,
-                seed=seed,
+                seed=seed_of(context.id, phase, fresh, pair),
                 log=log,
                 mark=f"{context.id}.{label}",
                 cores=lease.cores,
@@ -38,12 +59,10 @@ async def measure(
             )
         finally:
             remove_folder(folder)
-    candidate_id = candidate.id if candidate else None
-    context.store.record_run(
-        campaign_id=context.id, candidate_id=candidate_id, commit=commit, phase=phase, pair=pair, run=run
-    )
-    context.show("verifier.ran", candidate, phase=str(phase), side=side, problem=run.problem, metrics=run.metrics)
-    return run
+
+
+def side_of(commit: str, candidate: Candidate | None) -> str:
+    return "candidate" if candidate is not None and commit == candidate.commit else "baseline"
 
 
 def constraint_problems(context: Context, run: Run, baseline: dict[str, list[float]]) -> tuple[str, ...]:

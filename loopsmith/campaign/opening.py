@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from loopsmith import agents
@@ -42,14 +43,16 @@ def open_campaign(
     state.create()
     with exclusive(state.lock), open_store(tracker or state.tracker) as store:
         repository = Repository.open(state.root)
-        sandbox = Sandbox.detect(settings.sandbox, state=state.root, source=source, links=settings.workspace.link)
+        open_sandbox = Sandbox.detect(settings.sandbox, state=state.root, source=source, links=settings.workspace.link)
+        hidden = settings.verify.holdout.link if settings.verify.holdout else ()
+        sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
         agent, planner = agents.build(settings)
         commit = snapshot(
             repository,
             source,
             exclude=settings.workspace.exclude,
-            links=settings.workspace.link,
+            links=workflow.links(holdout=True),
             max_size=settings.workspace.max_size,
         )
         earlier = None if new else store.find_campaign(str(workflow.path))
@@ -73,6 +76,7 @@ def open_campaign(
             state=state,
             sandbox=sandbox,
             verifier=Verifier(settings, sandbox),
+            holdout=holdout_verifier(workflow, open_sandbox),
             agent=agent,
             planner=planner,
             leases=leases,
@@ -82,6 +86,15 @@ def open_campaign(
         for name, data in notes.items():
             context.emit(name, **data)
         yield context
+
+
+def holdout_verifier(workflow: Workflow, sandbox: Sandbox) -> Verifier | None:
+    """A verifier of the hidden command; its sandbox does not hide what the command reads."""
+    hidden = workflow.settings.verify.holdout
+    if hidden is None:
+        return None
+    verify = workflow.settings.verify.model_copy(update={"command": hidden.command, "checks": (), "constraints": {}})
+    return Verifier(workflow.settings.model_copy(update={"verify": verify}), sandbox)
 
 
 def check_agent(agent: Agent, workflow: Workflow, repository: Repository, state: StateFolder, commit: str) -> None:

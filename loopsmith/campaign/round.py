@@ -6,6 +6,7 @@ from dataclasses import replace
 from loopsmith.campaign.confirmation import confirm
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.generation import decide, generate
+from loopsmith.campaign.holdout import hold_out
 from loopsmith.campaign.observation import gain_of, observe
 from loopsmith.campaign.screening import screen
 from loopsmith.campaign.stop import Stopped
@@ -52,7 +53,7 @@ async def choose(context: Context, round_: Round) -> None:
     for place, candidate in enumerate(waiting):
         if winner is None and place < FINALISTS:
             candidate = context.store.begin_confirmation(candidate.id)
-            decision = quarantine(context, await confirm(context, candidate))
+            decision = await hold_out(context, candidate, quarantine(context, await confirm(context, candidate)))
             kept = decision.verdict is Verdict.KEPT
             decided = decide(
                 context,

@@ -36,6 +36,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             "status": state_of(campaign, process),
             "stop_reason": campaign.stop_reason,
             "message": campaign.message,
+            "flakes": len(store.events(campaign.id, name="verifier.flaked")),
             "process": process,
             "workflow": campaign.workflow_path,
             "created_at": campaign.created_at.isoformat(),
@@ -44,10 +45,12 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "baseline": {
             "commit": campaign.origin_commit,
             "value": mean(store, campaign, objective, campaign.origin_commit),
+            "holdout": holdout(store, campaign, objective, campaign.origin_commit),
             "exact": campaign.exact,
         },
         "best": {
             "value": mean(store, campaign, objective, campaign.baseline_commit),
+            "holdout": holdout(store, campaign, objective, campaign.baseline_commit),
             "candidate": best[0].number if best else None,
             "commit": campaign.baseline_commit,
             "effect": effect.mean if effect else None,
@@ -87,8 +90,16 @@ def state_of(campaign: Campaign, process: int | None) -> str:
 def mean(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:
     """Of the objective on a commit: of its confirmation if there was one, else of all that was measured."""
     items = [m for m in store.measurements(campaign.id, commit=commit) if m.metric == objective.metric]
+    items = [item for item in items if item.phase is not Phase.HOLDOUT]
     confirmed = [item.value for item in items if item.phase is Phase.CONFIRM] or [item.value for item in items]
     return sum(confirmed) / len(confirmed) if confirmed else None
+
+
+def holdout(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:
+    """The mean by the hidden command, where there is one and it scored the commit."""
+    items = store.measurements(campaign.id, commit=commit, phase=Phase.HOLDOUT)
+    values = [item.value for item in items if item.metric == objective.metric]
+    return sum(values) / len(values) if values else None
 
 
 def effect_of(view: dict[str, Any]) -> Effect | None:

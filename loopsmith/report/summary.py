@@ -63,6 +63,10 @@ def next_steps(view: dict[str, Any], where: str) -> list[str]:
     return steps
 
 
+def best_is_new(view: dict[str, Any]) -> bool:
+    return view["best"]["candidate"] is not None
+
+
 def summary(view: dict[str, Any], where: str = "") -> str:
     """A handful of lines: result, why it ended, tried, spent, what to do next."""
     campaign = view["campaign"]
@@ -73,6 +77,12 @@ def summary(view: dict[str, Any], where: str = "") -> str:
         ("tried", tried(view)),
         ("spent", spent(view)),
     ]
+    if view["best"]["holdout"] is not None and best_is_new(view):
+        before, after = number(view["baseline"]["holdout"]), number(view["best"]["holdout"])
+        rows.insert(2, ("holdout", f"{view['objective']['metric']} {before} -> {after} on hidden data"))
+    if flakes := view["campaign"]["flakes"]:
+        runs = "run" if flakes == 1 else "runs"
+        rows.append(("flakes", f"{flakes} {runs} of the verifier failed and then did not: mend it before you trust it"))
     if waiting := view["counts"]["quarantined"]:
         one = "candidate waits" if waiting == 1 else "candidates wait"
         rows.insert(

@@ -105,10 +105,18 @@ class Evidence(Verbs):
         return Event(id=row, **values)
 
     def events(
-        self, campaign_id: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+        self,
+        campaign_id: str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        newest_first: bool = False,
+        name: str | None = None,
     ) -> tuple[Event, ...]:
-        """The events with an id above `after`: oldest first for a reader that follows, or newest first."""
+        """The events with an id above `after`, all or of one name: oldest first for a follower, or newest first."""
         query = select(*EVENT).where(E.campaign_id == campaign_id, E.id > after).limit(limit)
+        if name is not None:
+            query = query.where(E.name == name)
         query = query.order_by(E.id.desc() if newest_first else E.id)
         with self._database.reading() as connection:
             return tuple(map(to_event, connection.execute(query)))

@@ -57,6 +57,11 @@ class Workflow:
         root = self.settings.workspace.root
         return self.source / STATE_FOLDER if root is None else Path(os.path.abspath(self.folder / root))
 
+    def links(self, *, holdout: bool = False) -> tuple[str, ...]:
+        """The linked inputs, relative to the source; those of the holdout command only for it."""
+        hidden = self.settings.verify.holdout
+        return (*self.settings.workspace.link, *(hidden.link if holdout and hidden else ()))
+
     @property
     def digest(self) -> str:
         """Changes with the file and the overrides."""

@@ -14,8 +14,8 @@ from loopsmith.workflow.values import (
     AnyPath,
     Bound,
     Effect,
-    Factor,
     EnvValue,
+    Factor,
     Glob,
     InnerPath,
     Many,
@@ -26,7 +26,6 @@ from loopsmith.workflow.values import (
     Text,
     VariableName,
 )
-
 
 TIMING = re.compile(
     r"(?i)(^|_)(time|seconds|secs?|millis|micros|nanos|[mun]?s|latency|duration|runtime|elapsed|throughput|speed|[gmt]?flops"
@@ -109,6 +108,14 @@ class Resources(Section):
     gpu: int = Field(default=0, ge=0, description="GPUs")
 
 
+class Holdout(Section):
+    """A second measurement on what no worker and no other command can see."""
+
+    command: Text = Field(description="the shell command that prints the objective's metric on hidden data")
+    link: Many[InnerPath] = Field(default=(), description="hidden inputs of the source, seen by this command alone")
+    gate: bool = Field(default=False, description="a candidate that shows a loss here is not kept")
+
+
 class Verify(Section):
     """How a candidate is checked and measured."""
 
@@ -116,6 +123,14 @@ class Verify(Section):
     timeout: Duration = Field(default=600.0, description="of one command: a setup step, a check or a measurement")
     setup: Many[Text] = Field(default=(), description="run in each fresh folder before anything else, such as a build")
     checks: Many[Text] = Field(default=(), description="commands that must succeed before anything is measured")
+    failures: int = Field(default=1, ge=1, description="a run has failed when it fails this often in a row")
+    canaries: Many[Text] = Field(
+        default=(), description="patches (a path in the source, or the text) that must not be kept; tried at the start"
+    )
+    self_check: bool = Field(
+        default=True, description="try loopsmith's own canaries too: the baseline against itself, and a broken program"
+    )
+    holdout: Holdout | None = Field(default=None, description="a hidden second measurement of what would be kept")
     constraints: dict[MetricName, Bound] = Field(
         default={}, description='per metric: "<= 2000", ">= baseline", "within 1% of baseline"'
     )

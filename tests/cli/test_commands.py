@@ -49,6 +49,7 @@ def test_status_json_is_one_object_with_the_documented_keys(done, loopsmith):
     assert view["campaign"]["stop_reason"] == "rounds"
     assert view["best"] == {
         "value": 15.0,
+        "holdout": None,
         "candidate": 2,
         "commit": view["best"]["commit"],
         "effect": 0.5,

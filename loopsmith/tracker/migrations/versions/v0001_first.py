@@ -231,7 +231,9 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("log", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("phase IN ('baseline', 'screen', 'confirm')", name=op.f("ck_measurement_phase")),
+        sa.CheckConstraint(
+            "phase IN ('baseline', 'screen', 'confirm', 'holdout', 'canary')", name=op.f("ck_measurement_phase")
+        ),
         sa.CheckConstraint("abs(value) <= 1.7976931348623157e308", name=op.f("ck_measurement_finite")),
         sa.CheckConstraint("pair >= 0 AND seconds >= 0", name=op.f("ck_measurement_not_negative")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_measurement_campaign_id")),
