@@ -48,8 +48,10 @@ def over(context: Context) -> End | None:
     """Why the campaign is over, if it is: asked to stop, or a limit as the tracker has it."""
     if context.stop.end or context.limit:
         return context.stop.end or (limit_end(context.limit) if context.limit else None)
-    best = value_of(context, context.baseline())
-    return campaign_end(context.settings.budget, used(context), context.settings.objective, best)
+    objective = context.settings.objective
+    best = value_of(context, context.baseline()) if objective.target is not None else None
+    context.used = used(context)
+    return campaign_end(context.settings.budget, context.used, objective, best)
 
 
 def cause(error: BaseException) -> BaseException:

@@ -16,6 +16,7 @@ from loopsmith.campaign.stop import Stop
 from loopsmith.errors import LimitReached
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign, Candidate, Phase
+from loopsmith.search.budget import Used
 from loopsmith.tracker import Store
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Settings, Workflow
@@ -43,6 +44,7 @@ class Context:
     stop: Stop
     workers: asyncio.Semaphore
     observers: list[Observer] = field(default_factory=list)
+    used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
 
     @property

@@ -5,6 +5,7 @@ import asyncio
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
+from loopsmith.log import mask
 from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
@@ -172,7 +173,7 @@ def report_of(candidate: Candidate) -> Report:
 
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
-    query = candidate.hypothesis or candidate.emphasis
+    query = candidate.hypothesis
     nearest = context.store.search_reflections(context.id, query, 10) if query else ()
     text = write_brief(
         settings, situation, hypothesis=candidate.hypothesis, emphasis=candidate.emphasis, nearest=nearest
@@ -182,8 +183,10 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
     )
     return Brief(
         candidate_id=candidate.id,
-        prompt=render(
-            context.workflow.body, variables, file=str(context.workflow.path), first_line=context.workflow.body_line
+        prompt=mask(
+            render(
+                context.workflow.body, variables, file=str(context.workflow.path), first_line=context.workflow.body_line
+            )
         ),
         seed=candidate.seed,
         round=situation.round,

@@ -60,7 +60,7 @@ def used(context: Context) -> Used:
 
 def budget_left(context: Context) -> str:
     """What is left of each limit that is set, in words."""
-    budget, now = context.settings.budget, used(context)
+    budget, now = context.settings.budget, context.used or used(context)
     parts = []
     if budget.wall_clock is not None:
         parts.append(format_duration(max(0.0, budget.wall_clock - now.wall_clock)))
