@@ -44,7 +44,9 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
 
     def editable() -> None:
         workspace = loaded.settings.workspace
-        files.extend(file for file in source_files(loaded.source, exclude=workspace.exclude) if loaded.editable(file))
+        hidden = loaded.links(holdout=True)
+        found = source_files(loaded.source, exclude=workspace.exclude, links=hidden, state=loaded.state)
+        files.extend(filter(loaded.editable, found))
         if not files:
             raise WorkflowError(
                 f"no file in {loaded.source} matches workspace.editable ({', '.join(workspace.editable)})"
@@ -83,6 +85,9 @@ def print_people(loaded: workflow.Workflow | None, problems: list[str]) -> None:
         for missing in sandbox.missing:
             console.print(f"not protected: {missing}", style="yellow", markup=False)
         console.print(f"affords {workflow.affordance(loaded)}", style="bold", markup=False)
+        console.print(
+            "(counting all the time that a worker and a run may take; most take less)", style="dim", markup=False
+        )
     for problem in problems:
         errors.print(f"loopsmith: {problem}", style="red", markup=False, soft_wrap=True)
     if not problems:
