@@ -30,6 +30,7 @@ async def try_canaries(context: Context) -> None:
     settings, baseline = context.settings.verify, context.baseline()
     if context.store.events(context.id, name=TESTED, limit=1):
         return
+    context.show("verifier.testing")
     canaries: dict[str, Callable[[Path], None]] = {}
     for number, entry in enumerate(settings.canaries, 1):
         name = f"number {number}" if "\n" in entry else entry

@@ -48,6 +48,8 @@ class LiveView:
         if name == "baseline.measured":
             kind = "repeats exactly" if data["exact"] else "is noisy, so winners are confirmed in pairs"
             self.say(f"baseline measured {len(data['values'])} times; {data['metric']} {kind}")
+        elif name == "verifier.testing":
+            self.note = "trying canaries on the verifier"
         elif name == "round.planned":
             self.note = f"round {data['number']}"
         elif name == "campaign.stopping":
