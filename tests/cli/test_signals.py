@@ -60,7 +60,11 @@ def test_ctrl_c_once_finishes_what_is_decided_and_run_goes_on(slow, loopsmith):
 def test_ctrl_c_twice_stops_at_once(tmp_path, loopsmith):
     path = write_source(
         tmp_path,
-        verify={"command": 'if [ -n "$(grep 10 program.sh)" ]; then sh verify.sh; else sleep 600; fi', "timeout": "1h", "self_check": False},
+        verify={
+            "command": 'if [ -n "$(grep 10 program.sh)" ]; then sh verify.sh; else sleep 600; fi',
+            "timeout": "1h",
+            "self_check": False,
+        },
         agent=setting_x(12, 13),
     )
     process = start(path)
