@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -36,11 +36,19 @@ def killed_at(path: Path, commit: int, *, after: bool) -> bool:
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
+    reap()
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
         return True
     assert os.WEXITSTATUS(status) == 0, "the campaign failed by itself"
     return False
+
+
+def reap() -> None:
+    """Take in what the killed process left dead: this process adopts it once it has run a command itself."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def arm(commit: int, *, after: bool) -> None:
