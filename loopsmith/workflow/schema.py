@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopsmith.records import WorkerLimits
-from loopsmith.workflow.agent import AgentField, Section, TunerAgent, require_registered
+from loopsmith.workflow.agent import AgentField, Section, TunerAgent
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
     AnyPath,
@@ -193,16 +193,10 @@ class Search(Section):
 
     candidates_per_round: int = Field(default=4, ge=1, description="workers that each try something else")
     workers: int = Field(default=4, ge=1, description="workers that run at the same time")
-    policy: Text = Field(default="greedy", description="greedy: always from the best baseline; or a plug-in's name")
+    policy: Literal["greedy"] = Field(default="greedy", description="greedy: always from the best baseline")
     plan: bool | None = Field(
         default=None, description="a planner gives each worker a hypothesis; none: where a model works and has company"
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        require_registered(value, "loopsmith.policies", ("greedy",))
-        return value
 
 
 class Guardrails(Section):

@@ -57,7 +57,7 @@ EXTRA = [
     ("agent: {constants: {B: []}}", "5: `agent.constants.B` is an empty list; it needs at least 1 item"),
     ("agent: {constants: {B: [1, {}]}}",
      "5: `agent.constants.B` item 2: a choice is a number, a text, true or false"),
-    ("search: {policy: greedi}", "5: `search.policy`: `greedi` is not installed; did you mean `greedy`?"),
+    ("search: {policy: greedi}", "5: `search.policy` must be `greedy`, not `greedi`"),
     ("search: {plan: yes}", "5: `search.plan` must be true or false, not the text `yes`"),
     ("search: {workers: 0}", "5: `search.workers` must be at least 1, not `0`"),
     ("sandbox: on", "5: `sandbox` must be `auto`, `required` or `off`, not `on`"),
