@@ -28,4 +28,5 @@ def clean_environment(extra: Mapping[str, str], keep: Collection[str] = ()) -> d
     }
     # Last on PATH, loopsmith's own interpreter: `python` works where the system has only `python3`.
     path = os.pathsep.join((inherited.get("PATH", os.defpath), os.path.dirname(sys.executable)))
-    return {**inherited, "PATH": path, "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    own = {"PATH": path, "LOOPSMITH_PYTHON": sys.executable}
+    return {**inherited, **own, "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1", **extra}

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from loopsmith.agents.tuner import Tuner
+from loopsmith.process import clean_environment
 from loopsmith.workflow import TunerAgent, load
+from loopsmith.workspace import Sandbox
 
 QUICKSTART = Path(__file__).parents[2] / "workflows" / "quickstart"
 
@@ -22,7 +24,7 @@ def folder(tmp_path):
 
 def verify(folder: Path) -> tuple[int, str]:
     environment = {**os.environ, "LOOPSMITH_SEED": "7", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "verify.py"]
+    command = [sys.executable, "-P", "verify.py"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
@@ -36,7 +38,26 @@ def change(folder: Path, old: str, new: str) -> None:
 def test_the_starting_point_scores(folder):
     code, output = verify(folder)
     assert code == 0
-    assert re.fullmatch(r"METRIC millions_per_second=\d+\.\d+\n", output)
+    assert re.search(r"(?m)^METRIC millions_per_second=\d+(\.\d+)?$", output)
+
+
+def test_it_runs_by_hand_from_anywhere(folder, tmp_path):
+    done = subprocess.run(
+        [sys.executable, folder / "verify.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("METRIC millions_per_second=")
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_it_runs_as_the_campaign_runs_it(folder, mode):
+    command = load(folder / "WORKFLOW.md").settings.verify.command
+    argv = Sandbox.detect(mode).wrap(["/bin/sh", "-c", command], folder=folder, network=False)
+    done = subprocess.run(
+        argv, cwd=folder, env=clean_environment({"LOOPSMITH_SEED": "7"}), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("METRIC millions_per_second=")
 
 
 @pytest.mark.parametrize("constants", [(1, 1, 1), (7, 30, 100), (10**7, 10**6, 2)])
@@ -54,9 +75,9 @@ def test_every_value_of_the_constants_counts_right(folder, constants):
     [
         ("square >= low + size", "square > low + size - 2", "wrong: "),
         ("    return found", "    return found + (stop > 10**8)", "wrong: "),
-        ("    return found", "    return -1", "no answer"),
+        ("    return found", "    return -1", "wrong: -1"),
         ("    return found", "    raise SystemExit('METRIC millions_per_second=1e9')", "no answer"),
-        ("    return found", "    return 'many'", "ValueError"),
+        ("    return found", "    return 'many'", "wrong: 'many'"),
         ("from math import isqrt", "from math import nothing", "ImportError"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Which function is measured, and how it is reached."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from loopsmith.errors import UsageError
+from loopsmith.harness.shared import TYPES
+
+Shape = tuple[Sequence[int], str]
+
+
+class Candidate(NamedTuple):
+    """See `python` and `library`."""
+
+    kind: str
+    path: str
+    name: str
+    device: str | None = None
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    out: Callable[..., Shape] | None = None
+
+
+def python(path: str, name: str, *, device: str | None = None) -> Candidate:
+    """A function of a Python file.
+
+    Args:
+        path: of the file, relative to the verifier's folder; that folder is the first on the candidate's `sys.path`.
+        name: of the function.
+        device: where PyTorch tensors are when the clock starts, such as `cuda`.
+    """
+    return Candidate("python", path, name, device)
+
+
+def library(
+    path: str,
+    name: str,
+    *,
+    arguments: Sequence[str],
+    returns: str = "void",
+    out: Callable[..., Shape] | None = None,
+) -> Candidate:
+    """A function of a compiled shared object, called through ctypes.
+
+    Args:
+        path: of the shared object, relative to the verifier's folder.
+        name: its symbol, with C linkage.
+        arguments: for each, `pointer` (to the memory of a NumPy array, bytes or a bytearray) or a C type such as
+            `int64` or `float32`.
+        returns: a C type, `void` for none.
+        out: for a function that writes its result: gives, of the arguments, the shape and dtype of the array that is
+            then made for it, passed as the last argument and taken for the result.
+    """
+    if wrong := {*arguments, returns} - {*TYPES, "pointer", "void"}:
+        raise UsageError(f"harness.library: unknown type {sorted(wrong)[0]!r}; known are {', '.join(TYPES)}, pointer")
+    options = {"arguments": list(arguments), "returns": returns, "out": out is not None}
+    return Candidate("library", path, name, None, options, out)

@@ -1,0 +1,193 @@
+"""NumPy arrays, shared objects and PyTorch tensors, honest and not."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from loopsmith import harness
+from loopsmith.errors import UsageError
+
+np = pytest.importorskip("numpy")
+
+
+def vectors(rng):
+    made = np.random.default_rng(rng.getrandbits(64))
+    return made.standard_normal(30_000), made.standard_normal(30_000).astype(np.float32)
+
+
+ARRAYS = {"inputs": vectors, "reference": lambda a, b: np.sort(a) + b, "rtol": 1e-6, "atol": 1e-6}
+
+
+def returning(expression: str, before: str = "") -> str:
+    return f"import numpy as np\n{before}\ndef squares(a, b):\n    return {expression}\n"
+
+
+def test_arrays_are_measured(measure):
+    measure(returning("np.sort(a) + b"), **ARRAYS)
+    measure(returning("(np.sort(a) + b)[::-1][::-1]"), **ARRAYS)
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "reason"),
+    [
+        ("np.sort(a) + b + 1e-3", "", "^wrong"),
+        ("(np.sort(a) + b).astype(np.float32)", "", "^wrong"),
+        ("np.sort(a.astype(np.float16)).astype(np.float64) + b", "", "^wrong"),
+        ("(np.sort(a) + b)[None]", "", "^wrong"),
+        ("np.full_like(a, np.nan)", "", "^wrong"),
+        ("list(np.sort(a) + b)", "", "^wrong"),
+        ("a.sort() or a + b", "", "changed its arguments"),
+        ("np.add(np.sort(a), b, out=a)", "", "changed its arguments"),
+        ("(np.sort(a) + b).view(Lazy)", "class Lazy(np.ndarray): pass", "Lazy is no plain value"),
+        ("np.ma.array(np.sort(a) + b)", "", "MaskedArray is no plain value"),
+        ("(np.sort(a) + b).astype(object)", "", "object is no plain value"),
+        ("a", "np.sort = np.allclose = np.array_equal = lambda *_, **__: True", "^wrong"),
+        ("np.sort(a) + np.float64(b.mean())", "", "^wrong"),
+    ],
+)
+def test_an_array_that_is_not_the_right_one_gets_no_score(measure, expression, before, reason):
+    with pytest.raises(harness.Rejected, match=reason):
+        measure(returning(expression, before), **ARRAYS)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "float16", "complex64", "bool", "datetime64[s]", "S5", "U3"])
+def test_every_type_of_an_array_arrives_as_it_is(measure, dtype):
+    def inputs(rng):
+        return (np.array([rng.randrange(100) for _ in range(5_000)]).reshape(50, 100).astype(dtype), rng.random())
+
+    source = returning("(np.sort(a.copy(), axis=0), a[:0], a[0, 0], b)")
+    settings = {"inputs": inputs, "reference": lambda a, b: (np.sort(a, axis=0), a[:0], a[0, 0], b)}
+    measure(source, **settings, spread=None)
+    with pytest.raises(harness.Rejected, match=r"^wrong"):
+        measure(source.replace("a[0, 0], b", "a[0, 0], -b"), **settings)
+
+
+C = r"""
+#include <stdio.h>
+#include <stdlib.h>
+void add(const double *a, const double *b, long n, double *out) {
+    for (long i = 0; i < n; i++) out[i] = a[i] + OFFSET + b[i];
+}
+double total(const double *a, long n) {
+    double sum = OFFSET;
+    for (long i = 0; i < n; i++) sum += a[i];
+    return sum;
+}
+"""
+START = '__attribute__((constructor)) void start(void) { puts("METRIC seconds=0"); fflush(stdout); exit(0); }\n'
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+
+    def compile(offset: str, extra: str = ""):
+        (tmp_path / "kernel.c").write_text(C + extra)
+        command = ["cc", "-O1", "-shared", "-fPIC", f"-DOFFSET={offset}", "kernel.c", "-o", "kernel.so"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+
+    return compile
+
+
+def pair(rng):
+    made = np.random.default_rng(rng.getrandbits(64))
+    return made.standard_normal(500_000), made.standard_normal(500_000), 500_000
+
+
+ADD = {
+    "candidate": harness.library(
+        "kernel.so",
+        "add",
+        arguments=["pointer", "pointer", "long", "pointer"],
+        out=lambda a, b, n: (a.shape, a.dtype.str),
+    ),
+    "inputs": pair,
+    "reference": lambda a, b, n: a + b,
+    "spread": None,
+}
+TOTAL = {
+    "candidate": harness.library("kernel.so", "total", arguments=["pointer", "long"], returns="float64"),
+    "inputs": lambda rng: (pair(rng)[0], 500_000),
+    "reference": lambda a, n: float(a.sum()),
+    "rtol": 1e-9,
+    "atol": 1e-9,
+    "spread": None,
+}
+
+
+@pytest.mark.parametrize("settings", [ADD, TOTAL], ids=["writes", "returns"])
+def test_a_shared_object_is_measured_and_checked(measure, compiled, settings):
+    compiled("0")
+    assert measure("", **settings).value > 0
+    compiled("1e-3")
+    with pytest.raises(harness.Rejected, match=r"^wrong"):
+        measure("", **settings)
+    compiled("0", START)
+    with pytest.raises(harness.Rejected, match="ended without an answer"):
+        measure("", **settings)
+
+
+def test_an_unknown_c_type_is_refused():
+    with pytest.raises(UsageError, match="unknown type 'double'"):
+        harness.library("kernel.so", "add", arguments=["double"])
+
+
+def tensors(rng):
+    torch = pytest.importorskip("torch")
+    made = torch.Generator().manual_seed(rng.getrandbits(60))
+    return torch.randn(301, 299, generator=made), torch.randn(299, 7, generator=made).to(torch.bfloat16)
+
+
+TENSORS = {"inputs": tensors, "reference": lambda a, b: a @ b.float(), "rtol": 1e-4, "atol": 1e-4, "spread": None}
+MATMUL = """
+import torch
+
+def squares(a, b):
+    for _ in range(300):
+        a @ b.to(a.dtype)
+    out = a @ b.float()
+    return out
+"""
+
+
+@pytest.mark.parametrize("device", [None, "cpu", "cuda"])
+def test_tensors_are_measured_and_checked(measure, device):
+    torch = pytest.importorskip("torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA")
+    settings = TENSORS | {"candidate": harness.python("candidate.py", "squares", device=device), "load_seconds": 60}
+    assert measure(MATMUL, **settings).value > 0
+    wrongs = {
+        "a @ b.float() + 1e-2": "^wrong",
+        "(a @ b.float()).half()": "^wrong",
+        "(a.bfloat16() @ b).float()": "^wrong",
+        "torch.nn.Parameter(a @ b.float())": "Parameter is no plain value|^wrong|^flagged",
+        "(a @ b.float(), a.add_(1))[0]": "changed its arguments",
+    }
+    for wrong, reason in wrongs.items():
+        with pytest.raises(harness.Rejected, match=reason):
+            measure(MATMUL.replace("a @ b.float()", wrong), **settings)
+
+
+def test_results_on_a_device_cannot_change_after_the_clock(measure):
+    pytest.importorskip("torch")
+    settings = TENSORS | {"candidate": harness.python("candidate.py", "squares", device="cpu"), "load_seconds": 60}
+    late = "import loopsmith.harness.tensors as t\nreal = t.synchronize\nkept = []\n" + MATMUL.replace(
+        "    out = a @ b.float()", "    out = torch.zeros(301, 7); kept[:] = [(out, a, b)]"
+    )
+    late += "def finish():\n    out, a, b = kept[0]\n    out.copy_(a @ b.float())\nt.synchronize = finish\n"
+    with pytest.raises(harness.Rejected, match="not what they were when the clock stopped"):
+        measure(late, **settings)
+
+
+def test_a_seal_hides_and_gives_back_any_tensor():
+    torch = pytest.importorskip("torch")
+    from loopsmith.harness import tensors as module
+
+    for tensor in (torch.randn(5, 3), torch.randn(7).half(), torch.tensor(3.5), torch.arange(9), torch.empty(0)):
+        sealed = module.seal(tensor, 12345)
+        assert torch.equal(module.seal(sealed, 12345), tensor)
+        assert tensor.numel() == 0 or not torch.equal(sealed.nan_to_num(), tensor)
+        assert module.digest([tensor], 1) != module.digest([tensor + 1], 1) or tensor.numel() == 0
