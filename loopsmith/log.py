@@ -1,5 +1,7 @@
-"""Logs: events with stable dotted names and ids, through structlog, with secrets masked.
+"""Logs: events with stable dotted names and ids, through structlog, and the masking of secrets.
 
+`mask` is the one place that knows what a secret is: registered values, and texts that look like a key. What loopsmith
+writes goes through it: log lines, programs' output, transcripts, briefs, commit messages and the tracker's rows.
 Modules log with `structlog.get_logger("loopsmith").info("round.planned", campaign=..., round=...)`. Only the
 command line calls `configure`; a program that uses loopsmith as a library configures structlog as it likes.
 """
@@ -7,7 +9,7 @@ command line calls `configure`; a program that uses loopsmith as a library confi
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 import structlog
@@ -24,7 +26,27 @@ _SECRET_KEY = re.compile(
 )
 _SHORTEST = 8  # characters; a shorter value is a placeholder, and would be masked inside of words
 _PLAIN = re.compile(r"[^\s\"'\\=\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]+")
-_secrets: set[str] = set()
+# What keys of well-known makers look like, each by a text that it holds, which is quick to look for.
+KEY_PATTERNS = {
+    literal: re.compile(pattern)
+    for literal, pattern in {
+        "sk-": r"(?<![\w-])sk-(?:(?:ant|proj|svcacct|admin)-[\w-]{20,}|or-v1-[0-9a-f]{32,}|[A-Za-z0-9]{32,})",
+        "_live_": r"(?<!\w)[sr]k_live_[A-Za-z0-9]{20,}",
+        "gh": r"(?<!\w)gh[pousr]_[A-Za-z0-9]{36,}",
+        "github_pat_": r"github_pat_\w{22,}",
+        "glpat-": r"glpat-[\w-]{20,}",
+        "hf_": r"(?<!\w)hf_[A-Za-z0-9]{30,}",
+        "AKIA": r"(?<!\w)AKIA[0-9A-Z]{16}(?!\w)",
+        "ASIA": r"(?<!\w)ASIA[0-9A-Z]{16}(?!\w)",
+        "AIza": r"(?<!\w)AIza[\w-]{35}",
+        "xox": r"(?<!\w)xox[abeoprs]-[\w-]{10,}",
+        "npm_": r"(?<!\w)npm_[A-Za-z0-9]{36}",
+        "pypi-": r"(?<!\w)pypi-[\w-]{50,}",
+        "eyJ": r"(?<!\w)eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+        "earer ": r"(?<=[Bb]earer )[\w.~+/-]{20,}=*",
+    }.items()
+}
+_secrets: list[str] = []  # longest first
 
 
 def configure(level: str = "info", json: bool = False, stream: TextIO | None = None) -> None:
@@ -56,16 +78,40 @@ def configure(level: str = "info", json: bool = False, stream: TextIO | None = N
 
 
 def register_secret(value: str) -> None:
-    """From now on, no log line shows this value. Values of less than eight characters are not taken for secrets."""
+    """From now on, nothing that is masked shows this value; one of less than eight characters is no secret."""
     if len(value) >= _SHORTEST:
-        _secrets.update((value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]))
+        forms = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+        forms |= {form.encode(errors="surrogateescape").decode("latin-1") for form in forms}  # as `mask_bytes` sees it
+        _secrets[:] = sorted(forms.union(_secrets), key=len, reverse=True)
 
 
-def mask(text: str) -> str:
-    """`text` without any registered secret."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+def register_environment(environment: Mapping[str, str]) -> None:
+    """Register the values of variables whose names sound secret, such as `GITHUB_TOKEN`; not plain numbers."""
+    for name, value in environment.items():
+        if _SECRET_KEY.search(name) and not value.replace(".", "").isdigit():
+            register_secret(value)
+
+
+def mask(text: str, stars: Callable[[str], str] = lambda secret: MASK) -> str:
+    """`text` without any registered secret, and without what looks like a key.
+
+    Args:
+        stars: what to put in a secret's place.
+    """
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, stars(secret))
+    for literal, pattern in KEY_PATTERNS.items():
+        if literal in text:
+            text = pattern.sub(lambda match: stars(match[0]), text)
     return text
+
+
+def mask_bytes(data: bytes) -> bytes:
+    """As `mask`, for what programs print: each secret becomes as many stars, so that no position changes."""
+    text = data.decode("latin-1")
+    masked = mask(text, stars=lambda secret: "*" * len(secret))
+    return data if masked is text else masked.encode("latin-1")
 
 
 def mask_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

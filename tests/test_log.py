@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from loopsmith import log as logs
+from loopsmith.process.output import CappedLog
 
 KEY = 'sk-ant-"quoted"-0123456789'
 
@@ -116,3 +117,79 @@ def test_bound_context_is_in_every_line(stream):
     structlog.contextvars.bind_contextvars(campaign="c9")
     logger().info("round.planned")
     assert "campaign=c9" in stream.getvalue()
+
+
+KEYS = [
+    "sk-ant-api03-" + "Ab-_9" * 12,
+    "sk-proj-" + "x1Y2_" * 8,
+    "sk-" + "a1B2" * 12,
+    "ghp_" + "a1B2" * 9,
+    "github_pat_" + "a1B2_" * 8,
+    "hf_" + "aBcD" * 9,
+    "AKIA" + "ABCD1234" * 2,
+    "AIza" + "a1B2c" * 7,
+    "xoxb-1234567890-abcdefghij",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_looks_like_a_key_is_masked_without_being_registered(key):
+    assert logs.mask(f"key={key}, next") == f"key={logs.MASK}, next"
+    assert logs.mask_bytes(f"key={key}\n".encode()) == b"key=" + b"*" * len(key) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3f786850e387550fdab836ed7e6dc881de23001b",
+        "sk-learn-classifier-tuning-of-hyperparameters-4f2a91",
+        "task-based-scheduling-with-work-stealing-queues",
+        "METRIC hf_score=12.5",
+        "ghp_short",
+        "a bearer of news",
+        "risk-aware-portfolio-optimisation-with-constraints",
+    ],
+)
+def test_ordinary_text_is_left_as_it_is(text):
+    assert logs.mask(text) is text
+    assert logs.mask_bytes(text.encode()) == text.encode()
+
+
+def test_variables_that_sound_secret_are_registered_and_others_are_not():
+    logs.register_environment(
+        {
+            "MY_API_KEY": "k3y-of-mine",
+            "PATH": "/usr/bin:/bin",
+            "DB_PASSWORD": "12345678",
+            "TOKEN": "tok",
+            "A_TOKEN": "pässwörd x",
+        }
+    )
+    assert logs.mask("k3y-of-mine /usr/bin:/bin 12345678 tok") == f"{logs.MASK} /usr/bin:/bin 12345678 tok"
+    masked = logs.mask_bytes("a pässwörd x b".encode())
+    assert masked == b"a " + b"*" * len("pässwörd x".encode()) + b" b"
+    logs._secrets.clear()
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 5000])
+@pytest.mark.parametrize("lead", ["", "x" * 9000, "word " * 3000, "line\n" * 900])
+def test_a_key_is_masked_in_a_programs_output_however_it_arrives(tmp_path, step, lead):
+    key = KEYS[0]
+    text = f"{lead}={key}={key}\nafter {key}".encode()
+    with CappedLog(tmp_path / "log", 1_000_000) as log:
+        for start in range(0, len(text), step):
+            log.write(text[start : start + step])
+    written = (tmp_path / "log").read_text()
+    assert written == text.decode().replace(key, "*" * len(key))
+
+
+@pytest.mark.parametrize("before", range(3900, 6100, 83))
+def test_a_key_is_masked_where_a_log_is_cut(tmp_path, before):
+    key = KEYS[1]
+    with CappedLog(tmp_path / "log", 10_000) as log:
+        log.write(b"a" * before + b"\n" + key.encode() + b"\n")
+        log.write(b"b\n" * 6000 + key.encode())
+    written = (tmp_path / "log").read_text()
+    assert key[:20] not in written
+    assert len(written) <= 10_000

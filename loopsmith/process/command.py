@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from typing import IO
 
 from loopsmith.errors import HarnessError
 from loopsmith.process.descendants import MARK, Descendants, Over, kill, watching
+from loopsmith.process.group import Group
+from loopsmith.process.limits import LOOK, Limits, Watch, prefer_to_kill
 from loopsmith.process.output import CappedLog
 from loopsmith.records import Completed
 
@@ -32,6 +35,8 @@ async def run(
     mark: str,
     cores: Collection[int] | None = None,
     stdin: bytes | None = None,
+    limits: Limits | None = None,
+    folders: Sequence[Path] = (),
 ) -> Completed:
     """Run a command to its end; afterwards no process that it started is alive, however this function ends.
 
@@ -43,6 +48,9 @@ async def run(
         mark: what `sweep` finds the processes by, should loopsmith be killed; need not be unique.
         cores: the CPUs to run on; None, or a system without affinity, leaves that as it is.
         stdin: what the command reads; None is an empty input.
+        limits: what is looked at while it runs; the command is ended when it is over one. Those that the kernel holds
+            are set by `Limits.script`.
+        folders: beside `cwd`, where it can write.
 
     Returns:
         how it ended. Arguments that the system cannot pass on (too long, a NUL byte) end as in a shell, with
@@ -52,27 +60,53 @@ async def run(
         HarnessError: the command cannot be started, its log not written, or a process not ended.
     """
     over: Over = asyncio.get_running_loop().create_future()  # resolved by death, or when the log cannot be written
-    timed_out = False
+    timed_out, limit = False, ""
     with CappedLog(log, log_limit) as output:
         async with _reading(output, over) as writer:
             descendants = Descendants(mark)
+            group = Group.make(limits) if limits is not None else None
             began = time.monotonic()
             try:
                 with _affinity(cores), _input(stdin) as source:
                     environment = {**env, MARK: descendants.mark}
-                    descendants.first = process = _start(argv, cwd, environment, source, writer, output)
+                    descendants.first = process = _start(
+                        group.enter(argv) if group else argv, cwd, environment, source, writer, output
+                    )
                 if process is None:
                     return _completed(argv, 126, log, output.size)
+                prefer_to_kill(process.pid)
                 with watching(process.pid, over):
-                    await asyncio.wait([over], timeout=timeout)
-                    if not over.done():
+                    if limits is None or sys.platform != "linux":
+                        await asyncio.wait([over], timeout=timeout)
+                    else:
+                        limit = await _watched(over, timeout, Watch(limits, process.pid, (cwd, *folders)), descendants)
+                    if not over.done() and not limit:
                         timed_out = True
                         kill(process.pid, signal.SIGTERM, group=True)
                         await asyncio.wait([over], timeout=GRACE)
                 seconds = time.monotonic() - began
             finally:
-                await descendants.end()
-        return _completed(argv, process.wait(), log, output.size, timed_out, seconds, descendants.leftovers)
+                if group and (limit or timed_out):
+                    group.kill()
+                try:
+                    await descendants.end()
+                finally:
+                    if group and limits:
+                        limit = limit or group.over(limits)
+                        group.remove()
+        return _completed(argv, process.wait(), log, output.size, timed_out, seconds, descendants.leftovers, limit)
+
+
+async def _watched(over: Over, timeout: float | None, watch: Watch, descendants: Descendants) -> str:
+    """Wait for the end or the time limit, and look at the command meanwhile; gives the limit that it is over."""
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = LOOK if end is None else min(LOOK, end - time.monotonic())
+        await asyncio.wait([over], timeout=max(0.0, left))
+        if over.done() or left < LOOK:
+            return ""
+        if limit := watch.broken(descendants.adopted()):
+            return limit
 
 
 def _start(
@@ -172,6 +206,7 @@ def _completed(
     timed_out: bool = False,
     seconds: float = 0.0,
     leftovers: int = 0,
+    limit: str = "",
 ) -> Completed:
     return Completed(
         argv=tuple(argv),
@@ -182,4 +217,5 @@ def _completed(
         log=log,
         output_bytes=size,
         leftovers=leftovers,
+        limit=limit,
     )

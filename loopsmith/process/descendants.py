@@ -50,6 +50,10 @@ class Descendants:
         self._started = uptime()
         _live[self.mark] = self
 
+    def adopted(self) -> list[int]:
+        """The processes of the command that made themselves daemons, while it runs."""
+        return [pid for pid in _adopted() if _mark_of(pid) == self.mark]
+
     async def end(self) -> None:
         """Kill what is left, and wait until it is gone; a cancellation meanwhile is held back until then.
 

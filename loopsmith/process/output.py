@@ -6,9 +6,11 @@ from pathlib import Path
 from types import TracebackType
 
 from loopsmith.errors import HarnessError
+from loopsmith.log import mask_bytes
 
 MAX_LINE = 65_536  # bytes; where a log is cut, no line shorter than this is kept in part
 TAIL = 1_048_576  # bytes of the end that are held in memory once the log is over its limit
+LONGEST = 4096  # bytes; no secret is longer
 GAP = 100  # bytes set aside for the line that says how much was left out
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -34,6 +36,8 @@ def tail(path: Path, limit: int = 4000) -> str:
 class CappedLog:
     """A file of at most `limit` bytes: the head goes to disk at once, the tail is held until the log is closed.
 
+    Secrets are masked on the way to disk, byte for byte.
+
     Args:
         limit: bytes, at least 1000.
 
@@ -49,6 +53,7 @@ class CappedLog:
         self._tail_room = min(self._limit // 2, TAIL)
         self._head_room = self._limit - self._tail_room
         self._tail = bytearray()
+        self._word = bytearray()  # of the head, what may be the start of a secret
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -61,8 +66,11 @@ class CappedLog:
         try:
             if not self.failure:
                 if self.size > self._limit:
+                    self._append(mask_bytes(bytes(self._word)))
                     self._leave_out_the_middle()
-                self._append(self._tail)
+                else:
+                    self._tail[:0] = self._word
+                self._append(mask_bytes(bytes(self._tail)))
         finally:
             os.close(self._file)
         if self.failure and kind is None:
@@ -73,7 +81,13 @@ class CappedLog:
         room = max(0, self._head_room - self.size)
         self.size += len(data)
         if room:
-            self._append(data[:room])
+            self._word += data[:room]
+            masked = mask_bytes(bytes(self._word))
+            cut = max(self._word.rfind(b"\n") + 1, len(masked) - LONGEST)
+            while cut < len(masked) and masked[cut] != self._word[cut]:  # a secret stands across it
+                cut += 1
+            self._append(masked[:cut])
+            del self._word[:cut]
         if len(data) > room:
             self._tail += data[room:]
             if len(self._tail) > 2 * self._tail_room:

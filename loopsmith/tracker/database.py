@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError as UrlError
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from loopsmith.errors import TrackerError
+from loopsmith.log import mask
 from loopsmith.tracker.tables import dump_json
 
 # SQLite's primary result codes, https://www.sqlite.org/rescode.html
@@ -55,6 +56,7 @@ class Database:
         if self.sqlite:
             event.listen(self.engine, "connect", self._set_up_sqlite)
         event.listen(self.engine, "begin", self._begin)
+        event.listen(self.engine, "before_cursor_execute", masked, retval=True)
 
     @property
     def sqlite(self) -> bool:
@@ -147,6 +149,30 @@ class Database:
         if advice is None and isinstance(error, DBAPIError):
             advice = f"{where} failed: {said}"
         return TrackerError(advice or f"{where} failed: {type(error).__name__}: {said}")
+
+
+def masked(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+) -> tuple[str, Any]:
+    """A statement whose values show no secret: no row does, whoever writes it."""
+    text = "\n".join(_texts(parameters))
+    return (statement, parameters) if mask(text) is text else (statement, _masked(parameters))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    return type(value)(map(_masked, value)) if isinstance(value, (list, tuple)) else value
 
 
 def parse(url: str | Path) -> URL:

@@ -1,5 +1,6 @@
 """The verbs of what is observed: measurements, decisions, events and artifacts. Nothing here is ever changed."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,13 @@ class Evidence(Verbs):
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
         return to_decision(row) if row else None
+
+    def decisions(self, campaign_id: str, rules: Sequence[str]) -> tuple[Decision, ...]:
+        """The decisions that were made by any of these rules, oldest first."""
+        d = tables.decision.c
+        query = select(*DECISION).where(d.campaign_id == campaign_id, d.rule.in_(rules)).order_by(d.id)
+        with self._database.reading() as connection:
+            return tuple(map(to_decision, connection.execute(query)))
 
     def record_event(
         self, campaign_id: str, name: str, *, round_id: str | None = None, candidate_id: str | None = None, **data: Any

@@ -3,6 +3,7 @@
 from loopsmith.workspace.apply import apply_branch, patch_text
 from loopsmith.workspace.folder import changed_files, make_verification_folder, make_worker_folder, resolve_links
 from loopsmith.workspace.patch import collect
+from loopsmith.workspace.protection import Protection
 from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.repository import Repository
 from loopsmith.workspace.sandbox import Sandbox
@@ -10,6 +11,7 @@ from loopsmith.workspace.snapshot import snapshot, source_files
 from loopsmith.workspace.worker import WorkerWorkspace
 
 __all__ = [
+    "Protection",
     "Repository",
     "Sandbox",
     "WorkerWorkspace",

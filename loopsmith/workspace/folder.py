@@ -15,9 +15,10 @@ from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.repository import IDENTITY, Repository
 from loopsmith.workspace.sandbox import Sandbox
 from loopsmith.workspace.scan import scan
-from loopsmith.workspace.trees import guarded
+from loopsmith.workspace.trees import Entry, guarded
 from loopsmith.workspace.worker import WorkerWorkspace
 
+EVERYTHING = Ignore(["/**"])
 CONFIG = f"""[core]
 	repositoryformatversion = 0
 	filemode = true
@@ -106,8 +107,12 @@ def changed_files(repo: Repository, commit: str, path: Path, *, editable: Callab
 
     Called after a verification it tells whether the candidate's program reached for the verifier.
     """
-    entries = {name: entry for name, entry in repo.entries(commit).items() if not editable(name)}
-    found = scan(path, entries, ignore=Ignore(["/**"]), size_of=repo.size_of, max_file_size=0)
+    return altered(repo, {name: entry for name, entry in repo.entries(commit).items() if not editable(name)}, path)
+
+
+def altered(repo: Repository, entries: Mapping[str, Entry], path: Path) -> tuple[str, ...]:
+    """Those of some files that a folder no longer holds as they were; what else it holds does not matter."""
+    found = scan(path, entries, ignore=EVERYTHING, size_of=repo.size_of, max_file_size=0)
     if found.stopped:
         return (found.problems[-1],)
     return tuple(sorted({*found.deleted, *found.unread, *found.written}))

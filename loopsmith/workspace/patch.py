@@ -14,7 +14,7 @@ from loopsmith.workspace.ignore import Ignore
 from loopsmith.workspace.repository import Repository
 from loopsmith.workspace.scan import Scan, scan, shown
 from loopsmith.workspace.source import rules_above
-from loopsmith.workspace.trees import changes, guarded, text, tree_diff
+from loopsmith.workspace.trees import changes, guarded, text, text_patches
 
 MAX_PROBLEMS = 50  # listed; the rest is counted
 
@@ -28,7 +28,7 @@ def collect(
     source: Path,
     links: Sequence[str],
     guardrails: Guardrails,
-    message: str,
+    message: str | None,
 ) -> Patch:
     """Read the change in a worker's folder, by content, and store it as a commit on top of `parent`.
 
@@ -40,7 +40,7 @@ def collect(
         source: the source folder, where the git repository around it has ignore rules that hold in it too.
         links: paths of the linked inputs; a symbolic link is expected there.
         guardrails: of these, `max_changed_lines` (added and removed together) and `max_file_size` hold here.
-        message: of the commit.
+        message: of the commit; None: look only, and commit nothing.
 
     Returns:
         the patch. `commit` and `tree` are None where nothing changed, or where `problems` lists the broken rules:
@@ -62,9 +62,9 @@ def collect(
         return Patch(parent=parent, commit=None, tree=None, files=(), text="")
     with guarded("storing a candidate"):
         tree = store(repo, parent, seen)
-        diff = tree_diff(repo.tree(parent), repo.tree(tree))
-        files = changes(diff)
-        shown_text = text(diff).decode("utf-8", "replace")
+        patches = text_patches(repo.tree(parent), repo.tree(tree))
+        files = changes(patches)
+        shown_text = text(patches).decode("utf-8", "replace")
     problems = list(seen.problems)
     outside = [file for file in files if not editable(file.path)]
     problems += [f"{shown(file.path)}: {file.kind} outside the editable files" for file in outside]
@@ -79,7 +79,7 @@ def collect(
     files += tuple(
         FileChange(path=path, kind="modified" if path in known else "added", added=0, removed=0) for path in seen.unread
     )
-    commit = None if problems else repo.commit(tree, [parent], message)
+    commit = None if problems or message is None else repo.commit(tree, [parent], message)
     return Patch(
         parent=parent,
         commit=commit,

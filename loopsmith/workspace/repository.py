@@ -9,8 +9,9 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from loopsmith.errors import HarnessError, UsageError
+from loopsmith.log import mask
 from loopsmith.records import Patch
-from loopsmith.workspace.trees import Entry, changes, flatten, guarded, text, tree_diff, write_files
+from loopsmith.workspace.trees import Entry, changes, flatten, guarded, text, text_patches, tree_diff, write_files
 
 IDENTITY = ("loopsmith", "loopsmith@localhost")
 # A person's own git settings must not change what is stored or how a diff reads.
@@ -99,8 +100,12 @@ class Repository:
         entry = self.entries(commit).get(path)
         if entry is None:
             raise UsageError(f"commit {commit[:12]} has no file {path}")
-        with guarded(f"reading {path}"):
-            return self.git.odb.read(entry.oid)[1]
+        return self.blob(entry.oid)
+
+    def blob(self, oid: str) -> bytes:
+        """The content of a stored file by its id."""
+        with guarded(f"reading object {oid[:12]}"):
+            return bytes(self.git.odb.read(oid)[1])
 
     def size_of(self, oid: str) -> int:
         """The bytes of a stored file, without reading it."""
@@ -127,13 +132,13 @@ class Repository:
     def patch(self, parent: str, commit: str) -> Patch:
         """A stored candidate's change as the record that `collect` returned for it."""
         with guarded("making a diff"):
-            diff = tree_diff(self.tree(parent), self.tree(commit))
+            patches = text_patches(self.tree(parent), self.tree(commit))
             return Patch(
                 parent=parent,
                 commit=commit,
                 tree=self.tree_id(commit),
-                files=changes(diff),
-                text=text(diff).decode("utf-8", "replace"),
+                files=changes(patches),
+                text=text(patches).decode("utf-8", "replace"),
             )
 
     # --- writing
@@ -146,7 +151,7 @@ class Repository:
         """
         with guarded("storing a commit"):
             signature = pygit2.Signature(*IDENTITY, *(() if time is None else (time, 0)))
-            return str(self.git.create_commit(None, signature, signature, message, tree, list(parents)))
+            return str(self.git.create_commit(None, signature, signature, mask(message), tree, list(parents)))
 
     def orphan(self, commit: str) -> str:
         """A commit with the same tree and no parent: what a worker sees. The same id each time."""

@@ -1,37 +1,59 @@
 """What a candidate's commands may touch: one writable folder, everything else read-only or out of sight.
 
-Made with bubblewrap (https://github.com/containers/bubblewrap) from Linux namespaces, one per command.
+Made with bubblewrap (https://github.com/containers/bubblewrap) from Linux namespaces, one per command. Where it cannot
+be made, `confine` does what it can with Landlock; the rest is said in `Sandbox.missing`.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loopsmith import process
 from loopsmith.errors import HarnessError
+from loopsmith.process import Limits
+from loopsmith.workspace import confine
 from loopsmith.workspace.source import hidden_paths
+from loopsmith.workspace.visible import PRIVATE, homes, programs
 
-# Shared with other programs of this machine, their sockets too: a command gets empty ones of its own.
-PRIVATE = tuple(Path(path) for path in ("/tmp", "/var/tmp", "/run"))
-NEEDED = ("/run/current-system", "/run/opengl-driver", "/run/systemd/resolve", "/run/resolvconf")
-DEVICES = ("nvidia*", "dri", "kfd")  # accelerators
+ACCELERATORS = ("nvidia*", "dri", "kfd", "dxg")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue")
+TEMPORARY = str(PRIVATE[0])
 UNPROTECTED = (
     "commands can write outside their folder, linked inputs included",
-    "commands can read loopsmith's state and the history of the source",
+    "protected files can be changed while the verifier runs; a change is found afterwards, unless it was undone",
+    "commands can read loopsmith's state, the history of the source and the home folder",
     "commands can use the network",
     "commands can see and signal other processes",
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Landlock:
+    """What `confine` can do here."""
+
+    version: int
+    network: bool  # it can take the network away
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        signal = "" if self.version >= 6 else " and signal"
+        network = "commands can use the network" + (", but for TCP" if self.version >= 4 else "")
+        seen = f"commands can see{signal} other processes, and share /dev/shm with them"
+        return (UNPROTECTED[1], seen, *(() if self.network else (network,)))
+
+
+@dataclass(frozen=True, slots=True)
 class Sandbox:
     """How commands are confined here.
 
-    `missing` says in words what is not protected, and `reason` why; both are empty where `available`.
+    `missing` says in words what is not protected, and `reason` why there is no bubblewrap. `limits` hold with a
+    sandbox and without.
     """
 
     program: str | None = None  # bwrap
@@ -40,59 +62,99 @@ class Sandbox:
     hide: tuple[Path, ...] = ()
     read_only: tuple[Path, ...] = ()
     devices: tuple[str, ...] = ()
+    limits: Limits | None = None
+    landlock: Landlock | None = None  # in place of bwrap
 
     @property
     def available(self) -> bool:
+        """Whether it is bubblewrap's, so that everything is protected but for what `missing` says of limits."""
         return self.program is not None
+
+    @property
+    def kind(self) -> str:
+        return "bubblewrap" if self.program else "landlock" if self.landlock else "none"
 
     @classmethod
     def detect(
-        cls, mode: str, *, state: Path | None = None, source: Path | None = None, links: Sequence[str] = ()
+        cls,
+        mode: str,
+        *,
+        state: Path | None = None,
+        source: Path | None = None,
+        links: Sequence[str] = (),
+        read: Sequence[Path] = (),
+        gpu: bool = False,
+        limits: Limits | None = None,
     ) -> "Sandbox":
         """Find out, by making one, whether a sandbox can be made here.
 
         Args:
-            mode: `auto` (none where it cannot be made), `required` or `off`.
+            mode: `auto` (what can be made), `required` (bubblewrap) or `off`.
             state: loopsmith's folder, hidden from every command, apart from the command's own folder in it.
             source: the source folder; its git history is hidden too, the rest can be read.
             links: linked inputs, relative to the source; they can be read wherever they lead.
+            read: further paths that can be read, though in a home folder.
+            gpu: whether commands see the accelerators.
+            limits: of each command.
 
         Raises:
             HarnessError: it is required and cannot be made.
         """
         if mode == "off":
-            return cls(reason="sandbox: off")
-        program = shutil.which("bwrap")
+            return cls(reason="sandbox: off", limits=limits)
+        private = (*PRIVATE, *homes())
         inputs = tuple((source / link).resolve() for link in links) if source else ()
-        found = cls(
+        kept = ((source.resolve(),) if source else ()) + inputs + tuple(path.resolve() for path in read)
+        confined = cls(
+            hide=(*homes(), *hidden_paths(state, source)),
+            read_only=(*kept, *programs(private)),
+            devices=tuple(str(path) for name in ACCELERATORS for path in Path("/dev").glob(name)) if gpu else (),
+            limits=limits,
+        )
+        program = shutil.which("bwrap")
+        shown = (*(str(path) for path in private if path.is_dir()), "/dev/shm")
+        found = replace(
+            confined,
             program=program or "bwrap",
             missing=(),
-            hide=hidden_paths(state, source),
-            read_only=((source.resolve(),) if source else ()) + inputs + tuple(readable()),
-            devices=tuple(str(path) for name in DEVICES for path in Path("/dev").glob(name)),
+            limits=replace(limits, tmpfs=shown) if limits else None,
         )
         reason = "bubblewrap (bwrap) is not installed" if program is None else found.fault()
         if not reason:
-            return found
+            return replace(found, missing=unheld(limits, own_users=True))
         if mode == "required":
             raise HarnessError(
                 f"sandbox: required, but {reason}; install it (apt install bubblewrap, dnf install bubblewrap) where "
                 "user namespaces are allowed, or set `sandbox: auto`"
             )
-        return cls(reason=reason)
+        landlock = detect_landlock()
+        if landlock is not None:
+            missing = (*landlock.missing, *unheld(limits, own_users=False))
+            second = replace(confined, landlock=landlock, missing=missing, reason=reason)
+            if not second.fault():
+                return second
+        return cls(reason=reason, limits=limits, missing=(*UNPROTECTED, *unheld(limits, own_users=False)))
 
     def fault(self) -> str:
-        """Why a command cannot be run inside; empty when it can."""
-        with tempfile.TemporaryDirectory() as folder:
-            argv = self.wrap(["/bin/sh", "-c", ": > made"], folder=Path(folder), network=False)
+        """Why a command cannot be run inside; empty when it can, and cannot write elsewhere."""
+        name = "Landlock" if self.landlock else "bubblewrap (bwrap)"
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+            command = f": > made; : > {other}/made"
+            argv = self.wrap(["/bin/sh", "-c", command], folder=Path(folder), network=False)
             try:
                 tried = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=20)
             except (OSError, subprocess.TimeoutExpired) as error:
-                return f"bubblewrap (bwrap) does not run here: {error}"
-            if tried.returncode == 0 and Path(folder, "made").exists():
+                return f"{name} does not run here: {error}"
+            if Path(folder, "made").exists() and not Path(other, "made").exists():
                 return ""
         said = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
-        return f"bubblewrap (bwrap) cannot make a sandbox here: {said[-1]}"
+        return f"{name} cannot make a sandbox here: {said[-1]}"
+
+    def shell(self, command: str) -> list[str]:
+        """The arguments that run a command line with sh, held to the limits that the kernel keeps."""
+        if self.limits is not None:
+            command = self.limits.script(command, own_users=self.available)
+        return ["/bin/sh", "-c", command]
 
     def wrap(
         self,
@@ -102,6 +164,7 @@ class Sandbox:
         writable: Iterable[Path] = (),
         read_only: Iterable[Path] = (),
         hide: Iterable[Path] = (),
+        protect: Mapping[Path, Path] | None = None,
         tmp: Path | None = None,
         network: bool,
     ) -> list[str]:
@@ -114,24 +177,36 @@ class Sandbox:
             writable: further folders that it may write.
             read_only: paths to see although they lie in a hidden folder or under /tmp.
             hide: paths to hide, beside those that the sandbox always hides.
+            protect: places in writable folders that it cannot write, rename or replace, and what is seen there;
+                without bubblewrap they are not protected.
             tmp: a folder to use as /tmp, for several commands to share; by default each has an empty one.
             network: whether it shares our network, rather than having none.
         """
+        hidden = (*self.hide, *(path.resolve() for path in hide))
+        seen = (*self.read_only, *(path.resolve() for path in read_only))
+        if self.landlock is not None:
+            return self._confined(argv, folder, tuple(writable), seen, hidden, tmp, network)
         if self.program is None:
             return list(argv)
         mounts: dict[Path, tuple[str, ...]] = {path: ("--tmpfs", str(path)) for path in PRIVATE if path.is_dir()}
-        for path in (*self.hide, *(path.resolve() for path in hide)):
+        for path in hidden:
             if path.is_dir():
                 mounts[path] = ("--tmpfs", str(path))
             elif path.exists():
                 mounts[path] = ("--ro-bind", os.devnull, str(path))
-        for path in (*self.read_only, *(path.resolve() for path in read_only)):
-            if any(above in mounts for above in path.parents) and path not in mounts and path.exists():
+        for path in sorted(seen, key=lambda path: len(path.parts)):
+            above = next((mounts[parent] for parent in path.parents if parent in mounts), ())
+            if path not in mounts and above[:1] == ("--tmpfs",) and path.exists():
                 mounts[path] = ("--ro-bind", str(path), str(path))
         if tmp is not None:
-            mounts[PRIVATE[0]] = ("--bind", str(tmp), str(PRIVATE[0]))
+            mounts[PRIVATE[0]] = ("--bind", str(tmp), TEMPORARY)
         for path in (*writable, folder):
             mounts[path.resolve()] = ("--bind", str(path), str(path.resolve()))
+        if protect:
+            root = folder.resolve()
+            for place, target in protect.items():
+                inside = root / place.relative_to(folder)
+                mounts[inside] = ("--ro-bind", str(target), str(inside))
         # Parents first, so that the deeper rule stands: the folder is seen inside the state that is hidden.
         ordered = sorted(mounts.items(), key=lambda item: len(item[0].parts))
         return [
@@ -141,15 +216,47 @@ class Sandbox:
             *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
             *(word for device in self.devices for word in ("--dev-bind", device, device)),
             *(word for _path, words in ordered for word in words),
-            *("--setenv", "TMPDIR", str(PRIVATE[0]), "--chdir", str(folder.resolve()), "--"),
+            *("--setenv", "TMPDIR", TEMPORARY, "--chdir", str(folder.resolve()), "--"),
             *argv,
         ]
 
+    def _confined(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        writable: Sequence[Path],
+        seen: Sequence[Path],
+        hidden: Sequence[Path],
+        tmp: Path | None,
+        network: bool,
+    ) -> list[str]:
+        assert self.landlock is not None
+        own = folder.resolve()
+        devices = [f"/dev/{name}" for name in DEVICES] + list(self.devices)
+        wanted = {
+            "folder": str(own),
+            "tmp": str(tmp.resolve() if tmp else own),
+            "write": [*map(str, (own, *writable, *((tmp,) if tmp else ()))), *devices],
+            "read": [str(path) for path in seen],
+            "hide": [*map(str, (*PRIVATE, *hidden)), "/dev"],
+            "namespace": self.landlock.network and not network,
+            "tcp": network or self.landlock.network,
+        }
+        return [sys.executable, "-I", "-S", confine.__file__, json.dumps(wanted), *argv]
 
-def readable() -> Iterable[Path]:
-    """What programs need from private places: the interpreter and tools of a person who works under /tmp."""
-    yield from (Path(path) for path in (sys.prefix, sys.base_prefix, *NEEDED))
-    for entry in map(Path, filter(None, os.environ.get("PATH", "").split(os.pathsep))):
-        if entry.is_absolute() and entry not in PRIVATE:
-            above = entry.parent  # an environment's programs need its libraries
-            yield above if entry.name == "bin" and above not in PRIVATE and above != Path("/") else entry
+
+def unheld(limits: Limits | None, *, own_users: bool) -> tuple[str, ...]:
+    """The limits that only looking at a command holds."""
+    if limits is None or limits.processes is None or process.can_group() or (own_users and os.getuid() != 0):
+        return ()
+    return ("no control group can be made here, so that a fork bomb is ended only after it was seen",)
+
+
+def detect_landlock() -> Landlock | None:
+    """What Landlock and namespaces give here, found out in a process of its own."""
+    argv = [sys.executable, "-I", "-S", confine.__file__, "probe"]
+    try:
+        found = json.loads(subprocess.run(argv, capture_output=True, text=True, timeout=20).stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    return Landlock(found["landlock"], bool(found["network"])) if found["landlock"] else None

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,24 +54,43 @@ def flatten(git: pygit2.Repository, tree: pygit2.Tree, prefix: str = "") -> dict
     return found
 
 
-def changes(diff: pygit2.Diff) -> tuple[FileChange, ...]:
+def changes(patches: Sequence[pygit2.Patch]) -> tuple[FileChange, ...]:
     found = []
-    for patch in filter(None, diff):
+    for patch in patches:
         _context, added, removed = patch.line_stats
-        path = patch.delta.new_file.path or patch.delta.old_file.path
+        old, new, kind = patch.delta.old_file, patch.delta.new_file, KINDS.get(patch.delta.status, "modified")
         found.append(
-            FileChange(path=path, kind=KINDS.get(patch.delta.status, "modified"), added=added, removed=removed)
+            FileChange(
+                path=new.path or old.path,
+                kind=kind,
+                added=added,
+                removed=removed,
+                old=None if kind == "added" else str(old.id),
+                new=None if kind == "deleted" else str(new.id),
+            )
         )
     return tuple(found)
 
 
-def text(diff: pygit2.Diff) -> bytes:
+def text(patches: Iterable[pygit2.Patch | None]) -> bytes:
     """The unified diff as `git apply` reads it."""
-    return b"".join(patch.data for patch in diff if patch)
+    return b"".join(patch.data for patch in patches if patch)
 
 
-def tree_diff(old: pygit2.Tree, new: pygit2.Tree) -> pygit2.Diff:
-    return old.diff_to_tree(new, DiffOption.INCLUDE_TYPECHANGE)
+def tree_diff(old: pygit2.Tree, new: pygit2.Tree, flags: DiffOption = DiffOption.NORMAL) -> pygit2.Diff:
+    return old.diff_to_tree(new, DiffOption.INCLUDE_TYPECHANGE | flags)
+
+
+def text_patches(old: pygit2.Tree, new: pygit2.Tree) -> list[pygit2.Patch]:
+    """The difference file by file, with every line of what is new.
+
+    Git takes a text with many control characters for binary and shows none of it; that must not hide a line.
+    """
+    plain = [patch for patch in tree_diff(old, new) if patch]
+    if not any(patch.delta.is_binary and patch.delta.status != DeltaStatus.DELETED for patch in plain):
+        return plain
+    forced = [patch for patch in tree_diff(old, new, DiffOption.FORCE_TEXT) if patch]
+    return [one if one.delta.status == DeltaStatus.DELETED else other for one, other in zip(plain, forced, strict=True)]
 
 
 def write_files(git: pygit2.Repository, entries: dict[str, Entry], folder: Path) -> None:

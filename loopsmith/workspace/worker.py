@@ -30,7 +30,7 @@ class WorkerWorkspace:
     async def shell(self, command: str, timeout: float) -> Completed:
         self.tmp.mkdir(exist_ok=True)
         argv = self.sandbox.wrap(
-            ["/bin/sh", "-c", command],
+            self.sandbox.shell(command),
             folder=self.path,
             read_only=(self.scratch,),
             tmp=self.tmp,
@@ -44,6 +44,8 @@ class WorkerWorkspace:
             timeout=timeout,
             log=self.scratch / f"shell-{next(self._numbers)}.log",
             mark=self.mark,
+            limits=self.sandbox.limits,
+            folders=(self.tmp,),
         )
 
     def remove(self) -> None:

@@ -1,15 +1,20 @@
 """The verifier with real commands, inside the sandbox where there is one."""
 
 import asyncio
+import os
+import re
+import time
+from dataclasses import replace
 
 import pytest
 
+from loopsmith import process
 from loopsmith.errors import HarnessError
 from loopsmith.records import Verdict
 from loopsmith.verify.runner import Verifier, violations
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.values import Constraint
-from loopsmith.workspace.sandbox import Sandbox
+from loopsmith.workspace import Protection, Repository, Sandbox, make_verification_folder, snapshot
 
 
 @pytest.fixture(scope="module", params=["auto", "off"])
@@ -168,3 +173,122 @@ def test_every_broken_constraint_is_said_with_its_numbers():
         "c = 1, and must be < baseline (baseline: unknown)",
         "d was not measured, and must be > 1",
     )
+
+
+@pytest.fixture
+def protected(tmp_path, sandbox):
+    """Run commands in a real verification folder: `program.sh` is editable, `verify.sh` is not."""
+    source, state = tmp_path / "source", tmp_path / "state"
+    source.mkdir()
+    (source / "program.sh").write_text("X=1\n")
+    (source / "verify.sh").write_text(". ./program.sh; echo METRIC x=$X\n")
+    repo = Repository.open(state)
+    commit = snapshot(repo, source, max_size=10**6)
+    folder = state / "folder"
+
+    def run(command, **settings):
+        make_verification_folder(repo, commit, folder, source=source, links=())
+        parsed = Settings.model_validate(
+            {
+                "objective": {"metric": "x", "direction": "maximize"},
+                "workspace": {"editable": ["program.sh"]},
+                "verify": {"command": command, **settings},
+            }
+        )
+        limited = replace(sandbox, limits=parsed.verify.limits.bounds())
+        protection = Protection(repo, commit, folder, lambda name: name == "program.sh")
+        verifier = Verifier(parsed, limited)
+        job = verifier.run(
+            folder, seed=1, log=tmp_path / "log", mark=f"runner{os.getpid()}:", check=True, protection=protection
+        )
+        return asyncio.run(job)
+
+    run.folder, run.protection = folder, Protection(repo, commit, folder, lambda name: name == "program.sh")
+    return run
+
+
+def test_a_run_that_leaves_everything_as_it_was_has_no_notes(protected):
+    run = protected("sh verify.sh", setup=["echo built > made"], checks=["test -f made"])
+    assert (run.metrics, run.verdict, run.notes) == ({"x": 1.0}, None, {})
+
+
+REACH = "echo 'echo METRIC x=99' > verify.sh"
+
+
+@pytest.mark.parametrize("step", ["setup", "checks", "command"])
+def test_a_run_that_reaches_for_the_verifier_has_no_score(protected, sandbox, step):
+    reach = f"{{ {REACH}; }} 2>/dev/null || true; true"
+    command = "sh verify.sh"
+    run = protected(f"{reach}; {command}") if step == "command" else protected(command, **{step: [reach]})
+    if sandbox.available:  # it could not be written at all
+        assert (run.metrics, run.notes) == ({"x": 1.0}, {})
+    else:
+        assert (run.verdict, run.metrics) == (Verdict.FAILED, {})
+        assert run.problem == "protected files changed while it ran: verify.sh"
+        assert run.notes == {"changed_files": ["verify.sh"]}
+
+
+def test_a_folder_that_is_not_as_committed_is_a_failure_of_the_harness(protected):
+    protected("sh verify.sh")
+    (protected.folder / "verify.sh").write_text("other")
+    settings = Settings.model_validate(
+        {
+            "objective": {"metric": "x", "direction": "maximize"},
+            "workspace": {"editable": ["program.sh"]},
+            "verify": {"command": "true"},
+        }
+    )
+    log = protected.folder / "log"
+    job = Verifier(settings, Sandbox()).run(
+        protected.folder, seed=1, log=log, mark="t:", protection=protected.protection
+    )
+    with pytest.raises(HarnessError, match=r"not as it was committed \(verify.sh\)"):
+        asyncio.run(job)
+
+
+def test_processes_that_outlive_the_verifier_are_noted(protected, sandbox):
+    if sandbox.available:
+        pytest.skip("in the sandbox the kernel ends them with the command")
+    run = protected("(setsid sleep 60 &) ; sh verify.sh")
+    assert run.metrics == {"x": 1.0}
+    assert run.notes == {"leftover_processes": 1}
+
+
+OVER = {
+    "memory": ("100MB", "python3 -c 'import time; x = bytearray(300_000_000); time.sleep(9)'", "memory"),
+    "file_size": ("1MB", "head -c 3000000 /dev/zero > big && sh verify.sh", "file larger|exited with"),
+    "disk": ("8MB", "for i in 1 2 3 4 5; do head -c 4000000 /dev/zero > $i; done; sleep 9", "to disk"),
+    "cpu_time": ("1s", "while :; do :; done", "CPU time than verify.limits.cpu_time"),
+}
+
+
+@pytest.mark.parametrize("limit", OVER)
+def test_a_run_over_a_limit_has_failed_and_says_which(protected, limit):
+    bound, command, said = OVER[limit]
+    run = protected(command, limits={limit: bound})
+    assert (run.verdict, run.metrics) == (Verdict.FAILED, {})
+    assert re.search(said, run.problem), run.problem
+
+
+def test_a_fork_bomb_fails_its_own_run_alone(protected):
+    if not process.can_group():
+        pytest.skip("no control group can be made here, and a fork bomb that only we watch would disturb the machine")
+    run = protected("f() { f | f & }; f; sleep 1; sh verify.sh", limits={"processes": 40})
+    assert (run.verdict, run.metrics) == (Verdict.FAILED, {})
+    assert "more than 40 processes and threads (verify.limits.processes)" in run.problem
+    assert protected("sh verify.sh").metrics == {"x": 1.0}
+
+
+@pytest.mark.parametrize("jump", [3600.0, -86400.0])
+def test_a_clock_that_is_set_during_a_run_is_noted_and_changes_nothing_else(protected, monkeypatch, jump):
+    real, set_at = time.time, []
+
+    def clock():  # as a person, or a time server, sets it after the first look
+        set_at.append(real())
+        return set_at[-1] + (jump if len(set_at) > 1 else 0.0)
+
+    monkeypatch.setattr(time, "time", clock)
+    run = protected("sleep 0.2; sh verify.sh")
+    assert run.metrics == {"x": 1.0}
+    assert run.notes["clock_jump"] == pytest.approx(jump, abs=5)
+    assert 0.2 <= run.seconds < 20
