@@ -23,6 +23,7 @@ from loopsmith.agents.model import (
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
 from loopsmith.agents.tools import TOOLS, Submitted, Toolbox
 from loopsmith.errors import LimitReached
+from loopsmith.log import mask
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Report
 from loopsmith.workflow.agent import ModelAgent
@@ -119,7 +120,8 @@ class Worker:
                 results.append(ToolResult(call_id=call.id, text=NOT_YET, failed=True))
                 continue
             try:
-                results.append(await self.tools.run(call))
+                last = self.turns == self.brief.limits.turns
+                results.append(await self.tools.run(call, last=last))
             except Submitted as done:
                 raise self.ended("submitted", **done.words.model_dump()) from None
         left = None if self.talk.deadline is None else self.talk.deadline - time.monotonic()
@@ -133,10 +135,12 @@ class Worker:
 
     def record(self, message: Message) -> None:
         with self.transcript.open("a") as file:
-            file.write(json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n")
+            file.write(mask(json.dumps({"kind": type(message).__name__, **asdict(message)})) + "\n")
 
     def ended(self, reason: str, **words: Any) -> Ended:
-        """The end, with the model's last words as the summary where it submitted none."""
+        """The end, with the words of its submit, or else the model's last words as the summary."""
+        if "summary" not in words and self.tools.offered is not None:
+            words = {**self.tools.offered.model_dump(), **words}
         if "summary" not in words:
             spoken = [m.text for m in self.talk.messages if isinstance(m, Completion) and m.text.strip()]
             words["summary"] = spoken[-1].strip()[:1000] if spoken else ""

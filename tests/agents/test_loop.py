@@ -186,6 +186,46 @@ def test_a_submit_without_a_change_is_questioned_once(workspace, ledger):
 
 
 @KINDS
+def test_a_broken_guardrail_is_told_once_and_can_be_mended(kind, workspace, ledger):
+    kernel = workspace.path / "src/kernel.c"
+    rule = "src/kernel.c:1: the added line matches guardrails.forbid `UNROLL 8`"
+    ledger.broken = lambda: (rule,) if "UNROLL 8" in kernel.read_text() else ()
+    mend = calls(edit={"path": "src/kernel.c", "old": "UNROLL 8", "new": "UNROLL 6"})
+    with model_server([EDIT, SUBMIT, mend, SUBMIT]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert len(url.requests) == 4
+    told = results(url.requests[2])[-1]
+    assert "breaks these rules" in told
+    assert f"- {rule}\n" in told
+    assert "UNROLL 6" in kernel.read_text()
+
+
+def test_a_second_submit_ends_the_work_mended_or_not(workspace, ledger):
+    ledger.broken = lambda: ("src/kernel.c: a symbolic link",)
+    with model_server([EDIT, SUBMIT]) as url:
+        report = work("openai", url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert len(url.requests) == 3
+
+
+def test_a_guardrail_is_not_told_when_no_turn_is_left_to_mend_it(workspace, ledger):
+    ledger.broken = lambda: ("src/kernel.c: a symbolic link",)
+    with model_server([EDIT, SUBMIT]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=2))
+    assert report.finish_reason == "submitted"
+    assert report.lesson == "8 fits the registers"
+
+
+def test_the_words_of_a_submit_that_was_not_accepted_are_not_lost(workspace, ledger):
+    ledger.broken = lambda: ("src/kernel.c: a symbolic link",)
+    with model_server([EDIT, SUBMIT, EDIT]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=3))
+    assert report.finish_reason == "turns"
+    assert (report.hypothesis, report.lesson) == ("unroll by 8", "8 fits the registers")
+
+
+@KINDS
 def test_a_full_context_ends_this_worker_only(kind, workspace, ledger):
     with model_server([EDIT, TOO_LONG]) as url:
         report = work(kind, url, workspace, ledger)
