@@ -43,6 +43,12 @@ class VerifierError(LoopsmithError):
     exit_code = 3
 
 
+class NoiseError(LoopsmithError):
+    """Runs of the untouched source differ so much that a person must agree before anything is spent."""
+
+    exit_code = 2
+
+
 class HarnessError(LoopsmithError):
     """Something under the loop broke (disk, git, tracker, sandbox). The campaign stops and can be resumed."""
 

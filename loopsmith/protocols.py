@@ -51,6 +51,14 @@ class Services(Protocol):
         """Replace a reservation by what the call really used."""
         ...
 
+    def problems(self) -> Sequence[str]:
+        """The guardrails that the folder as it is now breaks, each with file, line and rule; nothing is stored.
+
+        Raises:
+            HarnessError: the folder could not be compared with the baseline.
+        """
+        ...
+
     def progress(self, text: str) -> None:
         """Say in a few words what the worker is doing now, for the live line."""
         ...

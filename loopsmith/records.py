@@ -260,6 +260,8 @@ class FileChange:
     kind: str  # added | modified | deleted
     added: int
     removed: int
+    old: str | None = None  # git's id of the content; None where there was none, or it was not read
+    new: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -301,10 +303,11 @@ class Completed:
     log: Path  # stdout and stderr together, head and tail kept when over the cap
     output_bytes: int  # as printed, before the cap
     leftovers: int = 0  # descendants that outlived the command and were ended
+    limit: str = ""  # the limit that it was ended for, in words
 
     @property
     def ok(self) -> bool:
-        return self.exit_code == 0 and not self.timed_out
+        return self.exit_code == 0 and not self.timed_out and not self.limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,6 +325,7 @@ class Run:
     verdict: Verdict | None = None
     problem: str = ""
     tail: str = ""  # the end of the output, for the reflection
+    notes: dict[str, Any] = field(default_factory=dict)  # changed_files, leftover_processes, clock_jump, suspended
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """What tests of model agents share: a ledger in memory, briefs, and agents on a scripted endpoint."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ class Ledger:
     settled: set[int] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
     memory: tuple[Reflection, ...] = ()
+    broken: Callable[[], Sequence[str]] = tuple  # what `problems` says
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return [item for item in self.memory if query in item.hypothesis][:limit]
@@ -40,6 +41,9 @@ class Ledger:
         assert row not in self.settled, "settled twice"
         self.settled.add(row)
         self.rows[row] = usage
+
+    def problems(self) -> Sequence[str]:
+        return self.broken()
 
     def progress(self, text: str) -> None:
         self.said.append(text)

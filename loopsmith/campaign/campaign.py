@@ -13,7 +13,7 @@ from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.round import run_round
-from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, ProviderError, VerifierError
+from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
 
@@ -75,7 +75,12 @@ def explained(problem: BaseException, state: Path) -> BaseException:
 def ending(problem: BaseException) -> End:
     if isinstance(problem, (asyncio.CancelledError, KeyboardInterrupt)):
         return End(reason="stopped", message="stopped at once by a person")
-    names = ((BaselineError, "baseline"), (VerifierError, "verifier"), (ProviderError, "provider"))
+    names = (
+        (BaselineError, "baseline"),
+        (NoiseError, "noise"),
+        (VerifierError, "verifier"),
+        (ProviderError, "provider"),
+    )
     reason = next((name for kind, name in names if isinstance(problem, kind)), "harness")
     return End(reason=reason, message=str(problem) or type(problem).__name__)
 
@@ -83,7 +88,7 @@ def ending(problem: BaseException) -> End:
 def finish(context: Context, end: End) -> None:
     """Put back what was under way and write how the campaign ended."""
     recover(context.store, context.repository, context.state, context.id)
-    failed = end.reason in ("baseline", "verifier", "provider", "harness")
+    failed = end.reason in ("baseline", "noise", "verifier", "provider", "harness")
     status = CampaignStatus.FAILED if failed else CampaignStatus.DONE
     status = CampaignStatus.STOPPED if end.reason == "stopped" else status
     context.store.set_campaign_status(context.id, status, stop_reason=end.reason, message=end.message)

@@ -18,6 +18,7 @@ from loopsmith.protocols import Agent
 from loopsmith.records import Campaign, Candidate, Phase
 from loopsmith.search.budget import Used
 from loopsmith.tracker import Store
+from loopsmith.verify.noise import Noise
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Settings, Workflow
 from loopsmith.workspace import Repository, Sandbox
@@ -46,6 +47,9 @@ class Context:
     observers: list[Observer] = field(default_factory=list)
     used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
+    accept_noise: bool = False  # go on although the baseline's runs differ by half and more
+    noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
+    screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
 
     @property
     def settings(self) -> Settings:
@@ -79,7 +83,7 @@ class Context:
 
     @cached_property
     def exact(self) -> bool:
-        """Whether the metric repeats exactly; known once the baseline is measured, and never changed."""
+        """Whether the metric repeats exactly, as far as is known: a confirmation may find that it does not."""
         return bool(self.store.campaign(self.id).exact)
 
     def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:

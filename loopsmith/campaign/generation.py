@@ -2,6 +2,7 @@
 
 import asyncio
 
+from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
@@ -9,10 +10,10 @@ from loopsmith.log import mask
 from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
-from loopsmith.search.memory import one_line, reflect
-from loopsmith.verify.guardrails import check_patch
+from loopsmith.search.memory import reflect
 from loopsmith.workflow import render
-from loopsmith.workspace import collect, make_worker_folder
+from loopsmith.workflow.quote import one_line
+from loopsmith.workspace import make_worker_folder
 
 GRACE = 15.0  # seconds beyond its limit before a worker that does not stop by itself is ended
 TIME_LIMIT = "wall_clock"
@@ -58,19 +59,11 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         limit = brief.limits.wall_clock
         try:
             async with asyncio.timeout(None if limit is None else limit + GRACE):
-                report = await context.agent.work(brief, workspace, CampaignServices(context, candidate))
+                report = await context.agent.work(brief, workspace, CampaignServices(context, candidate, path))
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
-        patch = collect(
-            context.repository,
-            candidate.parent_commit,
-            path,
-            editable=context.workflow.editable,
-            source=context.workflow.source,
-            links=settings.workspace.link,
-            guardrails=settings.guardrails,
-            message=report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}",
-        )
+        message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
+        patch = take_change(context, candidate.parent_commit, path, message)
     finally:
         workspace.remove()
     if context.limit and patch.empty:
@@ -83,7 +76,6 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
 
 def settle(context: Context, candidate: Candidate, report: Report, patch: Patch) -> Candidate:
     """Submit the patch, or decide why it goes no further."""
-    problems = (*patch.problems, *check_patch(patch, context.settings.guardrails))
     if report.error and patch.empty:
         reason = f"the worker broke: {one_line(report.error.strip().splitlines()[0])}"
         decision = Decision(verdict=Verdict.CRASHED, reason=reason, rule="worker", evidence={"tail": report.error})
@@ -97,9 +89,11 @@ def settle(context: Context, candidate: Candidate, report: Report, patch: Patch)
             reason=f"the worker made no change (it ended: {report.finish_reason})",
             rule="worker",
         )
-    elif problems or patch.commit is None or patch.tree is None:
-        reason = "; ".join(problems)
-        decision = Decision(verdict=Verdict.REJECTED, reason=reason, rule="guardrail", evidence={"problems": problems})
+    elif patch.commit is None or patch.tree is None:
+        reason = "; ".join(patch.problems)
+        decision = Decision(
+            verdict=Verdict.REJECTED, reason=reason, rule="guardrail", evidence={"problems": patch.problems}
+        )
     else:
         context.repository.set_candidate(context.id, candidate.number, patch.commit)
         candidate = context.store.submit(
@@ -112,7 +106,7 @@ def settle(context: Context, candidate: Candidate, report: Report, patch: Patch)
         )
         context.emit("candidate.generated", candidate, hypothesis=candidate.hypothesis)
         return candidate
-    return decide(context, candidate, decision, report=report, error=report.error)
+    return decide(context, candidate, decision, report=report, error=report.error or "\n".join(patch.problems))
 
 
 def retry(context: Context, candidate: Candidate) -> Candidate:
@@ -132,7 +126,8 @@ def retry(context: Context, candidate: Candidate) -> Candidate:
             verdict=Verdict.FAILED, reason=f"candidate {earlier.number} conflicts with the new baseline", rule="worker"
         )
         return decide(context, candidate, decision, report=report)
-    return settle(context, candidate, report, context.repository.patch(candidate.parent_commit, commit))
+    patch = context.repository.patch(candidate.parent_commit, commit)
+    return settle(context, candidate, report, judged(context, patch))
 
 
 def decide(

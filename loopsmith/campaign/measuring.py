@@ -6,7 +6,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.records import Candidate, Phase, Run
 from loopsmith.search.policy import seed_of
 from loopsmith.verify.runner import violations
-from loopsmith.workspace import make_verification_folder, remove_folder
+from loopsmith.workspace import Protection, make_verification_folder, remove_folder, resolve_links
 
 
 async def measure(
@@ -46,9 +46,12 @@ async def run_once(
     verifier = context.holdout if hidden and context.holdout else context.verifier
     links = context.workflow.links(holdout=hidden)
     async with context.leases.lease() as lease:
-        make_verification_folder(context.repository, commit, folder, source=context.workflow.source, links=links)
+        source = context.workflow.source
+        make_verification_folder(context.repository, commit, folder, source=source, links=links)
+        inputs = resolve_links(source, links)
+        protection = Protection(context.repository, commit, folder, context.workflow.editable, inputs)
         try:
-            return await verifier.run(
+            run = await verifier.run(
                 folder,
                 seed=seed_of(context.id, phase, fresh, pair),
                 log=log,
@@ -56,9 +59,14 @@ async def run_once(
                 cores=lease.cores,
                 environment=lease.environment,
                 check=check,
+                protection=protection,
             )
         finally:
             remove_folder(folder)
+    if run.notes:
+        side = side_of(commit, candidate)
+        context.emit("verifier.noticed", candidate, phase=str(phase), pair=pair, side=side, **run.notes)
+    return run
 
 
 def side_of(commit: str, candidate: Candidate | None) -> str:

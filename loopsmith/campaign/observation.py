@@ -1,10 +1,10 @@
 """Observe: where the campaign stands, for the plan and the briefs of a round."""
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.replicates import known_runs, level_of
 from loopsmith.records import Candidate, Phase, Status
 from loopsmith.search.brief import Situation
 from loopsmith.search.budget import Used
-from loopsmith.verify import statistics
 from loopsmith.workflow import format_duration, format_money
 
 
@@ -26,8 +26,8 @@ def observe(context: Context, number: int, commit: str) -> Situation:
 
 
 def value_of(context: Context, commit: str) -> float | None:
-    """The mean of all that was measured of the objective on a commit."""
-    values = context.measured(commit).get(context.settings.objective.metric)
+    """The mean of the objective on a baseline."""
+    values = [item.value for item in known_runs(context, commit)]
     return sum(values) / len(values) if values else None
 
 
@@ -35,9 +35,7 @@ def gain_of(context: Context, candidate: Candidate) -> float:
     """The gain of a screened candidate's one value: it orders the finalists and proves nothing."""
     objective = context.settings.objective
     assert candidate.value is not None
-    return statistics.screen_gain(
-        objective, context.measured(candidate.parent_commit)[objective.metric], candidate.value
-    )
+    return objective.gain(level_of(context, candidate.parent_commit).value, candidate.value)
 
 
 def editable_files(context: Context, commit: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Opening: from a workflow to a campaign that can run, new or resumed."""
 
 import asyncio
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopsmith import agents
+from loopsmith import agents, log
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
@@ -43,7 +44,8 @@ def open_campaign(
     state.create()
     with exclusive(state.lock), open_store(tracker or state.tracker) as store:
         repository = Repository.open(state.root)
-        open_sandbox = Sandbox.detect(settings.sandbox, state=state.root, source=source, links=settings.workspace.link)
+        log.register_environment({**os.environ, **settings.verify.env})
+        open_sandbox = detect_sandbox(workflow, state)
         hidden = settings.verify.holdout.link if settings.verify.holdout else ()
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
@@ -88,13 +90,32 @@ def open_campaign(
         yield context
 
 
+def detect_sandbox(workflow: Workflow, state: StateFolder) -> Sandbox:
+    """How the campaign's commands are confined.
+
+    Raises:
+        HarnessError: not as the workflow requires.
+    """
+    settings = workflow.settings
+    return Sandbox.detect(
+        settings.sandbox,
+        state=state.root,
+        source=workflow.source,
+        links=settings.workspace.link,
+        read=[workflow.folder / path for path in settings.verify.read],
+        gpu=settings.verify.resources.gpu > 0,
+        limits=settings.verify.limits.bounds(),
+    )
+
+
 def holdout_verifier(workflow: Workflow, sandbox: Sandbox) -> Verifier | None:
     """A verifier of the hidden command; its sandbox does not hide what the command reads."""
     hidden = workflow.settings.verify.holdout
     if hidden is None:
         return None
     verify = workflow.settings.verify.model_copy(update={"command": hidden.command, "checks": (), "constraints": {}})
-    return Verifier(workflow.settings.model_copy(update={"verify": verify}), sandbox)
+    decide = workflow.settings.decide.model_copy(update={"secondary": {}})
+    return Verifier(workflow.settings.model_copy(update={"verify": verify, "decide": decide}), sandbox)
 
 
 def check_agent(agent: Agent, workflow: Workflow, repository: Repository, state: StateFolder, commit: str) -> None:

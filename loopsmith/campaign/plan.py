@@ -8,9 +8,9 @@ from loopsmith.campaign.services import reserve
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import LimitReached
 from loopsmith.records import Candidate, Round, Status, Usage
-from loopsmith.search.brief import fence
 from loopsmith.search.planner import plan_hypotheses
 from loopsmith.search.policy import plan_slots
+from loopsmith.workflow.quote import fence, one_line
 
 
 async def plan(context: Context) -> Round:
@@ -71,7 +71,7 @@ def sources(context: Context, files: Sequence[str]) -> str:
     for path in files:
         text = context.repository.read(context.baseline(), path).decode(errors="replace")[:left]
         left -= len(text)
-        parts.append(f"`{path}`\n{fence(text)}")
+        parts.append(f"`{one_line(path)}`\n{fence(text)}")
         if left <= 0:
             break
     return "\n\n".join(parts)

@@ -70,18 +70,18 @@ async def choose(context: Context, round_: Round) -> None:
 
 
 def quarantine(context: Context, decision: Decision) -> Decision:
-    """A keep whose gain is beyond `guardrails.max_gain` waits for a person instead."""
-    limit, effect = context.settings.max_gain, decision.effect
-    if decision.verdict is not Verdict.KEPT or limit is None or effect is None:
+    """A keep that is too good to believe, by `guardrails.max_gain` or `guardrails.roofline`, waits for a person."""
+    if decision.verdict is not Verdict.KEPT:
         return decision
-    factor = context.settings.objective.factor(effect.mean)
-    if factor <= limit:
+    settings, why = context.settings, ""
+    limit, roofline = settings.max_gain, settings.guardrails.roofline
+    if limit is not None and decision.effect and (factor := settings.objective.factor(decision.effect.mean)) > limit:
+        why = f"{factor:.3g}x is more than guardrails.max_gain ({limit:g}x)"
+    elif roofline is not None and decision.value is not None and settings.objective.gain(roofline, decision.value) > 0:
+        why = f"{decision.value:.6g} is beyond guardrails.roofline ({roofline:g})"
+    if not why:
         return decision
-    return replace(
-        decision,
-        verdict=Verdict.QUARANTINED,
-        reason=f"{factor:.3g}x is more than guardrails.max_gain ({limit:g}x), so a person decides; {decision.reason}",
-    )
+    return replace(decision, verdict=Verdict.QUARANTINED, reason=f"{why}, so a person decides; {decision.reason}")
 
 
 def not_best(candidate: Candidate, winner: Candidate | None) -> Decision:

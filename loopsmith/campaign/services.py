@@ -1,7 +1,9 @@
 """What a worker may ask of the campaign, bound to its candidate."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from loopsmith.campaign.change import take_change
 from loopsmith.campaign.context import Context
 from loopsmith.errors import LimitReached
 from loopsmith.records import Candidate, Reflection, Trial, Usage
@@ -11,8 +13,8 @@ from loopsmith.search.budget import check_call
 class CampaignServices:
     """`protocols.Services` over the tracker."""
 
-    def __init__(self, context: Context, candidate: Candidate):
-        self.context, self.candidate = context, candidate
+    def __init__(self, context: Context, candidate: Candidate, folder: Path):
+        self.context, self.candidate, self.folder = context, candidate, folder
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return self.context.store.search_reflections(self.context.id, query, limit)
@@ -26,6 +28,9 @@ class CampaignServices:
     def settle(self, row: int, usage: Usage) -> None:
         self.context.store.settle(row, usage)
         self.context.show("worker.called", self.candidate, cost_usd=usage.cost_usd)
+
+    def problems(self) -> Sequence[str]:
+        return take_change(self.context, self.candidate.parent_commit, self.folder, None).problems
 
     def progress(self, text: str) -> None:
         self.context.show("worker.progress", self.candidate, text=text)

@@ -66,10 +66,22 @@ def run(
     state: StateOption = None,
     tracker: TrackerOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    accept_noise: Annotated[
+        bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
+    ] = False,
 ) -> None:
     """Run a campaign until its budget, its target or Ctrl-C ends it; run it again to go on."""
     raise typer.Exit(
-        run_workflow(workflow, overrides or (), agent=agent, new=new, state=state, tracker=tracker, plain=plain)
+        run_workflow(
+            workflow,
+            overrides or (),
+            agent=agent,
+            new=new,
+            state=state,
+            tracker=tracker,
+            plain=plain,
+            accept_noise=accept_noise,
+        )
     )
 
 
@@ -78,10 +90,13 @@ def check(
     workflow: WorkflowArgument = None,
     overrides: SetOption = None,
     agent: AgentOption = None,
+    measure: Annotated[
+        bool, typer.Option("--calibrate", help="Run the verifier on the source too, and say what its noise allows.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the resolved settings, what the budget affords, and every problem at once."""
-    raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json))
+    raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json, measure=measure))
 
 
 @app.command()

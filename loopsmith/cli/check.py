@@ -1,6 +1,9 @@
 """`loopsmith check`: the resolved settings, what the budget affords, and every problem at once."""
 
+import asyncio
 import json
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,25 +12,53 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loopsmith import agents, workflow
+from loopsmith import agents, log, workflow
+from loopsmith.campaign.calibration import calibrate, findings, noise_words
 from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.opening import open_campaign
+from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError
 from loopsmith.workspace import Sandbox, source_files
 
 
-def print_check(path: Path | None, overrides: Sequence[str], *, agent: str | None, as_json: bool) -> int:
-    """Print what would run; gives the exit code, 2 when something is wrong."""
+def print_check(
+    path: Path | None, overrides: Sequence[str], *, agent: str | None, as_json: bool, measure: bool = False
+) -> int:
+    """Print what would run; gives the exit code, 2 when something is wrong.
+
+    Args:
+        measure: run the verifier on the untouched source too, as a campaign does at its start, and say how noisy it is.
+    """
+    noise = None
     try:
         loaded = workflow.load(workflow.find(path), [*agent_override(agent), *overrides])
         problems = problems_of(loaded)
     except WorkflowError as error:
         loaded, problems = None, list(error.problems)
+    if loaded and measure and not problems:
+        noise = measured(loaded)
     if as_json:
-        print(json.dumps(as_record(loaded, problems), indent=2))
+        print(json.dumps(as_record(loaded, problems, noise), indent=2))
     else:
-        print_people(loaded, problems)
+        print_people(loaded, problems, noise)
     return 2 if problems else 0
+
+
+def measured(loaded: workflow.Workflow) -> dict[str, Any]:
+    """What calibrating finds, in a state folder of its own that is gone afterwards.
+
+    Raises:
+        LoopsmithError: the source does not verify, or the machine is not ready.
+    """
+    log.configure(level="warning", stream=sys.stderr)
+    with (
+        tempfile.TemporaryDirectory(prefix="loopsmith-") as name,
+        open_campaign(loaded, StateFolder(Path(name).resolve())) as context,
+    ):
+        context.accept_noise = True
+        asyncio.run(calibrate(context))
+        return findings(context)
 
 
 def problems_of(loaded: workflow.Workflow) -> list[str]:
@@ -64,30 +95,34 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
     return problems
 
 
-def as_record(loaded: workflow.Workflow | None, problems: list[str]) -> dict[str, Any]:
+def as_record(loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "ok": not problems,
         "problems": problems,
         "workflow": str(loaded.path) if loaded else None,
         "affords": workflow.affordance(loaded) if loaded else None,
+        "noise": noise,
         "settings": loaded.settings.model_dump(mode="json") if loaded else None,
     }
 
 
-def print_people(loaded: workflow.Workflow | None, problems: list[str]) -> None:
+def print_people(loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None) -> None:
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if loaded:
         table = Table.grid(padding=(0, 2))
         for key, value, default in workflow.describe(loaded):
             table.add_row(key, Text(value, overflow="fold"), Text("default" if default else "", style="dim"))
         console.print(table)
-        sandbox = Sandbox.detect("auto" if loaded.settings.sandbox == "required" else loaded.settings.sandbox)
+        mode = "auto" if loaded.settings.sandbox == "required" else loaded.settings.sandbox
+        sandbox = Sandbox.detect(mode, limits=loaded.settings.verify.limits.bounds())
         for missing in sandbox.missing:
             console.print(f"not protected: {missing}", style="yellow", markup=False)
         console.print(f"affords {workflow.affordance(loaded)}", style="bold", markup=False)
         console.print(
             "(counting all the time that a worker and a run may take; most take less)", style="dim", markup=False
         )
+    for sentence in noise_words(noise) if noise else ():
+        console.print(sentence, markup=False, soft_wrap=True)
     for problem in problems:
         errors.print(f"loopsmith: {problem}", style="red", markup=False, soft_wrap=True)
     if not problems:

@@ -10,10 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from loopsmith.campaign.calibration import noise_words
 from loopsmith.campaign.context import Context
 from loopsmith.records import Candidate
 from loopsmith.report import outcome, spent, status, tried
-from loopsmith.search.memory import one_line
+from loopsmith.workflow.quote import one_line
 
 REFRESH = 4  # times a second
 STATUS_AGE = 1.0  # seconds that the status of the tracker is shown before it is read again
@@ -50,6 +51,9 @@ class LiveView:
             self.say(f"baseline measured {len(data['values'])} times; {data['metric']} {kind}")
         elif name == "verifier.testing":
             self.note = "trying canaries on the verifier"
+        elif name == "noise.measured":
+            for sentence in noise_words(data):
+                self.say(escape(sentence))
         elif name == "round.planned":
             self.note = f"round {data['number']}"
         elif name == "campaign.stopping":
@@ -72,7 +76,7 @@ class LiveView:
             case "candidate.generated":
                 return f"waits for the verifier: {one_line(candidate.hypothesis, 60)}"
             case "candidate.confirming":
-                return f"confirming in {data['pairs']} pairs: {one_line(candidate.hypothesis, 60)}"
+                return f"confirming in {data['pairs']} pairs at most: {one_line(candidate.hypothesis, 60)}"
             case "verifier.ran":
                 return f"{data['phase']}, {data['side']} run done: {one_line(candidate.hypothesis, 60)}"
             case _:

@@ -29,6 +29,7 @@ def run_workflow(
     state: Path | None,
     tracker: str | None,
     plain: bool,
+    accept_noise: bool = False,
 ) -> int:
     """Run or resume the workflow's campaign, show it, and print its summary; gives the exit code."""
     chosen = workflow.find(path)
@@ -37,6 +38,7 @@ def run_workflow(
     live = sys.stdout.isatty() and not plain
     log.configure(level="warning" if live else "info", stream=sys.stderr)
     with open_campaign(loaded, folder, tracker=tracker, new=new) as context:
+        context.accept_noise = accept_noise
         view = LiveView(context) if live else nullcontext()
         try:
             with view:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from loopsmith.errors import UsageError
 from loopsmith.records import Campaign, Candidate, Decision
-from loopsmith.search.memory import effect_words, one_line
+from loopsmith.search.memory import effect_words
 from loopsmith.tracker import Store
+from loopsmith.workflow.quote import one_line
 from loopsmith.workspace import Repository, apply_branch, patch_text
 
 

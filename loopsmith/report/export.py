@@ -6,8 +6,8 @@ import json
 from typing import Any, Literal
 
 from loopsmith.records import Campaign, Candidate, Phase, Status
-from loopsmith.search.memory import one_line
 from loopsmith.tracker import Store
+from loopsmith.workflow.quote import one_line
 
 Format = Literal["tsv", "csv", "json"]
 MEMORY_METRICS = {"peak_vram_mb": 1 / 1024, "peak_mem_mb": 1 / 1024, "memory_gb": 1.0, "peak_memory_gb": 1.0}

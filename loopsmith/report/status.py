@@ -88,11 +88,11 @@ def state_of(campaign: Campaign, process: int | None) -> str:
 
 
 def mean(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:
-    """Of the objective on a commit: of its confirmation if there was one, else of all that was measured."""
+    """Of the objective on a commit: not of the run that screened it, where there is another."""
     items = [m for m in store.measurements(campaign.id, commit=commit) if m.metric == objective.metric]
-    items = [item for item in items if item.phase is not Phase.HOLDOUT]
-    confirmed = [item.value for item in items if item.phase is Phase.CONFIRM] or [item.value for item in items]
-    return sum(confirmed) / len(confirmed) if confirmed else None
+    confirmed = [item.value for item in items if item.phase in (Phase.BASELINE, Phase.CONFIRM)]
+    values = confirmed or [item.value for item in items if item.phase is Phase.SCREEN]
+    return sum(values) / len(values) if values else None
 
 
 def holdout(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:

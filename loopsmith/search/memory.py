@@ -3,19 +3,26 @@
 from collections.abc import Iterable, Sequence
 
 from loopsmith.records import Candidate, Decision, Effect, Reflection, Report, Verdict
+from loopsmith.workflow.quote import one_line
 
 ERROR_LIMIT = 1500  # characters of a program's output that a reflection keeps
 
 
 def reflect(candidate: Candidate, decision: Decision, report: Report | None, error: str = "") -> Reflection:
-    """The reflection of a decided candidate: the worker's own words, and what the verifier showed."""
+    """The reflection of a decided candidate: the worker's own words, and what the verifier showed.
+
+    Args:
+        error: what a program printed, or the guardrails' problems, which quote names and text of the candidate's;
+            a brief shows it as data.
+    """
+    learned = decision.reason if decision.rule != "guardrail" else "it broke a guardrail, so nothing of it was run"
     return Reflection(
         campaign_id=candidate.campaign_id,
         candidate_id=candidate.id,
         hypothesis=candidate.hypothesis or (report.hypothesis or report.summary if report else ""),
         outcome=decision.verdict,
         effect=decision.effect,
-        lesson=(report.lesson if report else "") or decision.reason,
+        lesson=(report.lesson if report else "") or learned,
         avoid=report.tried if report else "",
         try_next=report.try_next if report else "",
         error=error[-ERROR_LIMIT:],
@@ -33,11 +40,6 @@ def effect_words(effect: Effect | None) -> str:
     if effect.samples == 0:
         return percent(effect.mean)
     return f"{percent(effect.mean)} ({percent(effect.low)} to {percent(effect.high)})"
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def lesson_line(reflection: Reflection) -> str:

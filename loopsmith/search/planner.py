@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from loopsmith.agents.conversation import complete_once
 from loopsmith.agents.model import ConversationError, Model
 from loopsmith.records import Usage
-from loopsmith.search.brief import Situation, write_brief
-from loopsmith.search.memory import one_line
+from loopsmith.search.brief import HYPOTHESIS_LIMIT, Situation, write_brief
 from loopsmith.workflow import Settings
+from loopsmith.workflow.quote import one_line
 
 SYSTEM = """You plan the next round of a search for improvements to a program. Several workers will each try one \
 hypothesis, alone, without seeing each other's work. Give them hypotheses that differ in their mechanism, not in their \
@@ -62,6 +62,6 @@ def distinct(hypotheses: Sequence[str], count: int) -> tuple[str, ...]:
     for text in hypotheses:
         words = set(text.lower().split())
         if words and all(len(words & other) / len(words | other) < 0.8 for other in seen):
-            chosen.append(one_line(text, 600))
+            chosen.append(one_line(text, HYPOTHESIS_LIMIT))
             seen.append(words)
     return tuple(chosen[:count])

@@ -5,23 +5,27 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from loopsmith import process
 from loopsmith.records import WorkerLimits
 from loopsmith.workflow.agent import AgentField, Section, TunerAgent
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
+    Allowance,
     AnyPath,
     Bound,
     Effect,
     EnvValue,
     Factor,
     Glob,
+    Identifier,
     InnerPath,
     Many,
     MetricName,
     MetricPattern,
     MinEffect,
+    ModuleName,
     Pattern,
     Text,
     VariableName,
@@ -108,6 +112,21 @@ class Resources(Section):
     gpu: int = Field(default=0, ge=0, description="GPUs")
 
 
+class Limits(Section):
+    """What one command may use, of the verifier and of a worker, with all that it starts; more fails it."""
+
+    memory: Size | None = Field(default=None, description="memory; none: nine tenths of the machine's")
+    processes: int | None = Field(default=4096, ge=8, description="processes and threads at a time")
+    file_size: Size | None = Field(default=10**10, description="of one file")
+    disk: Size | None = Field(
+        default=2 * 10**10, description="what it leaves in its folders; never more than half of what is free"
+    )
+    cpu_time: Duration | None = Field(default=None, description="of one process; none: timeout alone holds")
+
+    def bounds(self) -> process.Limits:
+        return process.Limits(**self.model_dump())
+
+
 class Holdout(Section):
     """A second measurement on what no worker and no other command can see."""
 
@@ -135,6 +154,10 @@ class Verify(Section):
         default={}, description='per metric: "<= 2000", ">= baseline", "within 1% of baseline"'
     )
     resources: Resources = Field(default=Resources(), description="exclusive while measuring")
+    limits: Limits = Field(default=Limits(), description="what one command may use")
+    read: Many[AnyPath] = Field(
+        default=(), description="paths outside the source that commands may read, though in a home folder: a cache"
+    )
     metrics: dict[MetricName, MetricPattern] = Field(
         default={}, description="a regular expression with one group, for output in another form"
     )
@@ -153,7 +176,27 @@ class Calibrate(Section):
 class Repeats(Section):
     """How often a promising candidate is measured again."""
 
-    confirm: int = Field(default=5, ge=2, description="pairs of runs, candidate and baseline, on fresh seeds")
+    confirm: int = Field(
+        default=24, ge=2, description="pairs of runs at most, candidate and baseline, on fresh seeds; few need so many"
+    )
+
+
+class Decide(Section):
+    """What it takes to keep a candidate."""
+
+    alpha: float = Field(
+        default=0.05, gt=0, le=0.5, description="share of false keeps in the campaign; their chance without any effect"
+    )
+    rule: Literal["pooled", "exact"] = Field(
+        default="pooled",
+        description="pooled: by the campaign's pooled noise; exact: by random order alone, at twice the pairs and more",
+    )
+    simplify: bool = Field(
+        default=False, description="keep a candidate that removes lines and is shown to lose less than min_effect"
+    )
+    secondary: dict[MetricName, Allowance] = Field(
+        default={}, description='per metric that can only block: "within 5%", "at most 5% more", "at most 5% less"'
+    )
 
 
 class PerRound(Section):
@@ -199,6 +242,21 @@ class Search(Section):
     )
 
 
+class Imports(Section):
+    """Which modules Python may import that did not import them before: all but some, or some alone."""
+
+    forbid: Many[ModuleName] = Field(default=(), description="modules, with all below them, that may not be imported")
+    allow: Many[ModuleName] | None = Field(
+        default=None, min_length=1, description="the only modules that may, with all below them; none: any"
+    )
+
+    @model_validator(mode="after")
+    def _one_list(self) -> "Imports":
+        if self.forbid and self.allow is not None:
+            raise ValueError("give either a list of forbidden or one of allowed modules")
+        return self
+
+
 class Guardrails(Section):
     """What a patch must not do, whatever it gains."""
 
@@ -207,7 +265,20 @@ class Guardrails(Section):
     max_gain: Factor = Field(
         default="auto", description="a larger gain, such as 3x, waits for a person; auto: 3x for timing metrics, or off"
     )
+    roofline: float | None = Field(
+        default=None, allow_inf_nan=False, description="of the metric; what is better than any honest program waits too"
+    )
+    new_files: Literal["safe", "any", "none"] = Field(
+        default="safe", description="safe: none that hides an import or that tools load unasked; any; or none"
+    )
+    deletions: bool = Field(default=True, description="whether editable files may be deleted")
+    unicode: Literal["safe", "any"] = Field(
+        default="safe", description="safe: no added character that hides or reorders text or looks like another"
+    )
+    syntax: bool = Field(default=True, description="refuse Python that the Python of loopsmith cannot parse")
     forbid: Many[Pattern] = Field(default=(), description="regular expressions that no added line may match")
+    freeze: Many[Identifier] = Field(default=(), description="names whose value may not change, such as SEED")
+    imports: Imports = Field(default=Imports(), description="modules that Python may not start to import")
     network: Literal["none", "allow"] = Field(default="none", description="for the verifier and a worker's commands")
 
 
@@ -226,6 +297,7 @@ class Settings(Section):
     verify: Verify = Field(description="how a candidate is checked and measured")
     calibrate: Calibrate = Field(default=Calibrate(), description="how the baseline is measured first")
     repeats: Repeats = Field(default=Repeats(), description="how a promising candidate is measured again")
+    decide: Decide = Field(default=Decide(), description="what it takes to keep a candidate")
     budget: Budget = Field(default=Budget(), description="when to stop")
     search: Search = Field(default=Search(), description="how candidates are looked for")
     agent: AgentField = Field(default=TunerAgent(), description="who works")
@@ -234,6 +306,18 @@ class Settings(Section):
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto", description="bubblewrap around every command: where it works, always, or never"
     )
+
+    @field_validator("decide")
+    @classmethod
+    def _possible(cls, value: Decide, info: ValidationInfo) -> Decide:
+        objective = info.data.get("objective")
+        if objective and value.simplify and not objective.min_effect.value:
+            raise ValueError(
+                "simplify needs objective.min_effect, the loss that a simplification must be shown not to have"
+            )
+        if objective and objective.metric in value.secondary:
+            raise ValueError(f"secondary names the objective's own metric, {objective.metric}")
+        return value
 
     @property
     def max_gain(self) -> float | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _FLOAT = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _CONSTRAINT = re.compile(rf"(<=|>=|==|<|>)\s*(baseline|{_FLOAT})")
+_TOLERANCE = re.compile(r"within\s+(\d+(?:\.\d*)?)\s*%|at\s+most\s+(\d+(?:\.\d*)?)\s*%\s+(more|less)")
 _WITHIN = re.compile(rf"within\s+({_FLOAT})\s*(%?)\s+of\s+(baseline|{_FLOAT})")
 
 
@@ -95,6 +97,32 @@ class Constraint:
                 return value == bound
             case "within":
                 return abs(value - bound) <= self.tolerance * (abs(bound) if self.relative else 1.0)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a secondary metric may move from the baseline's, as shares of it; None: as far as it likes."""
+
+    text: str
+    more: float | None = None
+    less: float | None = None
+
+    @classmethod
+    def parse(cls, value: Any) -> "Tolerance":
+        """From `within 5%`, `at most 5% more`, `at most 5% less`."""
+        if isinstance(value, cls):
+            return value
+        text = value.strip() if isinstance(value, str) else ""
+        if match := _TOLERANCE.fullmatch(text):
+            share = float(match[1] or match[2]) / 100
+            word = match[3]
+            return cls(text, None if word == "less" else share, None if word == "more" else share)
+        raise ValueError(
+            f'{quoted(value)} is not a tolerance; write it as "within 5%", "at most 5% more" or "at most 5% less"'
+        )
 
     def __str__(self) -> str:
         return self.text
@@ -256,6 +284,18 @@ def _variable_name(value: str) -> str:
     return value
 
 
+def _identifier(value: str) -> str:
+    if not value.isidentifier():
+        raise ValueError(f"{quoted(value)} is not a name as programs have them, such as SEED")
+    return unicodedata.normalize("NFKC", value)
+
+
+def _module(value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError(f"{quoted(value)} is not a module's name, such as os or os.path")
+    return value
+
+
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{quoted(value)} is not a number")
@@ -274,6 +314,8 @@ Text = Annotated[str, AfterValidator(_nonblank)]
 Factor = Annotated[float | Literal["auto", "off"], BeforeValidator(_factor)]
 MetricName = Annotated[str, AfterValidator(_metric)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+ModuleName = Annotated[str, AfterValidator(_module)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]
 InnerPath = Annotated[str, AfterValidator(_relative)]
 AnyPath = Annotated[Path, BeforeValidator(_path)]
@@ -287,4 +329,5 @@ EnvValue = Annotated[
 ]
 ApiKey = Annotated[Secret, BeforeValidator(_secret), PlainSerializer(str, return_type=str)]
 Effect = Annotated[MinEffect, BeforeValidator(MinEffect.parse), PlainSerializer(str, return_type=str)]
+Allowance = Annotated[Tolerance, BeforeValidator(Tolerance.parse), PlainSerializer(str, return_type=str)]
 Bound = Annotated[Constraint, BeforeValidator(Constraint.parse), PlainSerializer(str, return_type=str)]

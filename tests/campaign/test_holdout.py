@@ -115,4 +115,4 @@ def test_a_flaky_verifier_fails_a_candidate_only_after_so_many_failures_and_flak
         assert view["campaign"]["flakes"] == 1
         assert "1 run of the verifier failed and then did not" in loopsmith("status", "-w", path).out
     with open_store(Path(workflow.load(path).state) / "tracker.db", read_only=True) as store:
-        assert len(store.measurements(view["campaign"]["id"])) == (2 if failures == 1 else 3)
+        assert len(store.measurements(view["campaign"]["id"])) == (2 if failures == 1 else 5)

@@ -110,7 +110,7 @@ def marked(campaign_id: str) -> list[int]:
 # What a kill before a commit leaves differs from the commit before it only by files, so that fewer of them will do.
 @pytest.mark.parametrize(("after", "step"), [(False, 4), (True, 1)], ids=["before a commit", "after a commit"])
 def test_a_campaign_killed_at_any_commit_goes_on_as_if_it_had_not_been(tmp_path, after, step):
-    settings = {"budget": {"candidates": 3, "rounds": None}, "repeats": {"confirm": 2}, "agent": setting_x(20, 5, 30)}
+    settings = {"budget": {"candidates": 3, "rounds": None}, "repeats": {"confirm": 12}, "agent": setting_x(20, 5, 30)}
     for commit in range(1, FOREVER, step):
         path = write_source(tmp_path / str(commit), command=NOISY, **settings)
         killed = killed_at(path, commit, after=after)

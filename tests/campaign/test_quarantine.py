@@ -41,6 +41,31 @@ def test_a_gain_at_the_limit_and_a_metric_that_is_no_time_are_kept(tmp_path, loo
     assert status(other)["best"]["value"] == 500
 
 
+@pytest.mark.parametrize(("direction", "better", "roofline"), [("maximize", 15, 14.5), ("minimize", 5, 6)])
+def test_what_is_beyond_the_roofline_is_quarantined_and_what_is_at_it_is_not(
+    tmp_path, loopsmith, direction, better, roofline
+):
+    for limit, quarantined in ((roofline, 1), (better, 0)):
+        path = write_source(
+            tmp_path / str(limit),
+            objective={"metric": "score", "direction": direction},
+            agent=setting_x(better),
+            search={"candidates_per_round": 1},
+            guardrails={"roofline": limit},
+        )
+        loopsmith("run", path)
+        counts = json.loads(loopsmith("status", "-w", path, "--json").out)["counts"]
+        assert (counts["quarantined"], counts["kept"]) == (quarantined, 1 - quarantined)
+        shown = loopsmith("show", "1", "-w", path).out
+        assert (f"{better} is beyond guardrails.roofline ({limit:g})" in shown) == bool(quarantined)
+
+
+def test_a_roofline_that_the_baseline_breaks_is_an_error(tmp_path, loopsmith):
+    told = loopsmith("run", write_source(tmp_path, guardrails={"roofline": 9}, agent=setting_x(11)))
+    assert told.code == 3
+    assert "guardrails.roofline is 9, and the baseline is beyond it already" in told.err
+
+
 def test_an_approved_candidate_becomes_the_baseline_and_the_campaign_goes_on_from_it(tmp_path, loopsmith, status):
     path = source(tmp_path, 40, 41)
     loopsmith("run", path, "--set", "budget.rounds=1")

@@ -13,8 +13,8 @@ from loopsmith.errors import WorkflowError
 from loopsmith.workflow import load
 
 TOP = (
-    "there are name, objective, workspace, verify, calibrate, repeats, budget, search, agent, guardrails, memory, "
-    "sandbox"
+    "there are name, objective, workspace, verify, calibrate, repeats, decide, budget, search, agent, guardrails, "
+    "memory, sandbox"
 )
 
 

@@ -1,0 +1,86 @@
+"""Replicates: what was measured of one program several times, and so the noise and the baseline's present level."""
+
+import time
+
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.measuring import baseline_message, measure
+from loopsmith.errors import BaselineError
+from loopsmith.records import Measurement, Phase
+from loopsmith.verify.level import Level, Timed, level
+from loopsmith.verify.noise import Noise, Pair, pool
+
+NEWEST = 40  # runs of a baseline that enter its level
+
+
+def noise_of(context: Context, metric: str, *, without: str | None = None) -> Noise:
+    """The noise of a metric, from every baseline and confirmation so far.
+
+    Args:
+        without: a candidate whose own pairs are left out, as they are the evidence.
+    """
+    known = context.noise.get(metric)
+    if known is None or without is not None:
+        known = context.noise[metric] = pool(baselines(context, metric), confirmations(context, metric, without))
+    return known
+
+
+def forget(context: Context) -> None:
+    """The replicates have changed, so that the noise is to be worked out again."""
+    context.noise.clear()
+
+
+def baselines(context: Context, metric: str) -> list[list[float]]:
+    """The runs of each baseline alone, in the order in which they were made."""
+    found: dict[str, list[float]] = {}
+    for item in context.store.measurements(context.id, phase=Phase.BASELINE):
+        if item.metric == metric:
+            found.setdefault(item.commit, []).append(item.value)
+    return list(found.values())
+
+
+def confirmations(context: Context, metric: str, without: str | None = None) -> list[list[Pair]]:
+    """The pairs of each confirmation, but for one candidate's."""
+    found: dict[str, dict[int, dict[bool, float]]] = {}
+    for item in context.store.measurements(context.id, phase=Phase.CONFIRM):
+        if item.metric == metric and item.candidate_id and item.candidate_id != without:
+            pair = found.setdefault(item.candidate_id, {}).setdefault(item.pair, {})
+            pair[item.commit == context.store.candidate(item.candidate_id).parent_commit] = item.value
+    complete = ([pair for pair in pairs.values() if len(pair) == 2] for pairs in found.values())
+    return [[(pair[True], pair[False]) for pair in pairs] for pairs in complete]
+
+
+def known_runs(context: Context, commit: str) -> list[Measurement]:
+    """The runs that tell a baseline's value, oldest first.
+
+    Runs that only screened it are left out, as it was picked for them, and those of the holdout.
+    """
+    metric = context.settings.objective.metric
+    items = [item for item in context.store.measurements(context.id, commit=commit) if item.metric == metric]
+    chosen = [item for item in items if item.phase in (Phase.BASELINE, Phase.CONFIRM)]
+    return chosen or [item for item in items if item.phase is Phase.SCREEN]
+
+
+def level_of(context: Context, commit: str) -> Level:
+    """The baseline's present level of the objective."""
+    items = known_runs(context, commit)[-NEWEST:]
+    runs = [Timed(item.created_at.timestamp() if item.created_at else 0.0, item.value) for item in items]
+    metric = context.settings.objective.metric
+    spread = 0.0 if context.exact else noise_of(context, metric).spread * (abs(runs[-1].value) or 1.0)
+    return level(runs, time.time(), spread)
+
+
+async def refresh(context: Context, commit: str) -> None:
+    """Measure the baseline again where it is due, so that screening compares with how the machine is now.
+
+    Raises:
+        BaselineError: it no longer verifies.
+    """
+    if context.screens < level_of(context, commit).refresh_after:
+        return
+    context.screens = 0
+    runs = context.store.measurements(context.id, commit=commit, phase=Phase.BASELINE)
+    pair = 1 + max((item.pair for item in runs), default=-1)
+    run = await measure(context, commit, candidate=None, phase=Phase.BASELINE, pair=pair)
+    if run.verdict is not None:
+        raise BaselineError("measured again, " + baseline_message(run.problem, run.tail, run.log))
+    forget(context)
