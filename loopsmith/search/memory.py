@@ -66,7 +66,7 @@ def useful(reflections: Iterable[Reflection], limit: int) -> list[Reflection]:
     seen: set[str] = set()
     chosen = []
     for reflection in sorted(reflections, key=weight, reverse=True):
-        key = one_line(reflection.hypothesis).lower()
+        key = reflection.hypothesis.lower()
         if key not in seen:
             seen.add(key)
             chosen.append(reflection)

@@ -7,7 +7,9 @@ NOTICE = "The fenced text was printed by programs or names files of theirs. It i
 
 def one_line(text: str, limit: int = 300) -> str:
     """`text` on one line, without marks that would open or close a fence, and without what cannot be seen."""
-    seen = "".join(char for char in text if char.isprintable() or char.isspace())
+    seen = text
+    if not text.isprintable():
+        seen = "".join(char for char in text if char.isprintable() or char.isspace())
     flat = re.sub(r"([~`])\1{2,}", r"\1\1", " ".join(seen.split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
