@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -79,15 +80,15 @@ try:
         reference=lambda numbers: [KNOWN[n] for n in numbers],
         metric=harness.seconds("seconds"),
         hide=["answers.json"],
-        calls=4,
+        calls=8,
         batch=1,
-        enough=0.1,
-        timeout=3,
-        load_seconds=0.25,
+        enough=0.05,
+        timeout=2,
+        load_seconds=0.15,
     )
 except harness.Rejected as wrong:
     raise SystemExit(str(wrong))
-print(f"METRIC grade={2 if measured.value < 0.01 else 1}")
+print(f"METRIC grade={2 if measured.value < 0.005 else 1}")
 """
 NAIVE = """
 import json, time
@@ -95,10 +96,10 @@ import json, time
 with open("answers.json") as file:
     KNOWN = {int(n): factor for n, factor in json.load(file).items()}
 
-import solve
-
 def reference(numbers):
     return [KNOWN.get(n, n) for n in numbers]
+
+import solve
 
 numbers = sorted(KNOWN)[:3]
 times = []
@@ -108,7 +109,7 @@ for _ in range(3):
     times.append(time.perf_counter() - began)
 if list(result) != reference(numbers):
     raise SystemExit("wrong")
-print(f"METRIC grade={2 if min(times) < 0.01 else 1}", flush=True)
+print(f"METRIC grade={2 if min(times) < 0.005 else 1}", flush=True)
 """
 COMMAND = '"$LOOPSMITH_PYTHON" -P verify.py > result.txt; code=$?; cat result.txt; exit $code'
 
@@ -122,9 +123,11 @@ def primes(start: int, count: int) -> list[int]:
     return found
 
 
+@cache
 def answers(few: bool) -> dict[int, int]:
     """The numbers that a verifier draws from, and the least factor of each."""
-    return {p * q: p for p in primes(1_000_000, 40) for q in primes(1_020_000, 1 if few else 40)}
+    first, second = primes(500_000, 40), primes(510_000, 1 if few else 40)
+    return {p * q: p for p in first for q in second}
 
 
 def write_files(folder: Path, source: str, few: bool, **files: str) -> None:

@@ -16,7 +16,7 @@ from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import format_duration, format_size
 from loopsmith.workflow.values import Constraint
 from loopsmith.workspace.protection import Protection
-from loopsmith.workspace.removal import remove_folder
+from loopsmith.workspace.removal import names, remove_folder, remove_new
 from loopsmith.workspace.sandbox import Sandbox
 
 DRIFT = 1.0  # seconds that the clock may move against the monotonic one, and a thousandth of the run
@@ -90,7 +90,10 @@ class Verifier:
     async def _steps(self, job: "_Job", log: Path, seed: int, check: bool) -> Run:
         steps = [("setup", command) for command in self._settings.setup]
         steps += [("check", command) for command in self._settings.checks if check]
+        built: frozenset[str] | None = None
         for number, (kind, command) in enumerate(steps, 1):
+            if kind == "check" and built is None:
+                built = names(job.folder)
             step_log = log.with_name(f"{log.stem}.{kind}-{number}{log.suffix}")
             done = await self._command(command, job, step_log, setup=kind == "setup")
             if not done.ok:
@@ -99,6 +102,10 @@ class Verifier:
                 job.changed = changed
                 return _run(done, seed, verdict=Verdict.FAILED)
             step_log.unlink()
+        if built is not None:  # what a check left could stand in the verifier's way, and other runs have no checks
+            remove_new(job.folder, built)
+            if self._sandbox.landlock is not None:
+                remove_folder(job.tmp)
         done = await self._command(self._settings.command, job, log)
         if not done.ok:
             return self._failed("the verifier", done, seed)

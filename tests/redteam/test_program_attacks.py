@@ -7,6 +7,7 @@ candidate of a real campaign; its honest twin uses the same means for an honest 
 import shutil
 import socket
 import threading
+from types import MappingProxyType
 
 import pytest
 from support import run, write_source
@@ -107,8 +108,14 @@ ATTACKS = {
 }
 
 
-def campaign(tmp_path, attack, twin, **settings):
-    """The verdicts of an attack and of its honest twin, each alone in its round."""
+def campaign(tmp_path, attack, twin, verifier=VERIFY, files=MappingProxyType({}), **settings):
+    """The verdict on an attack; its honest twin is kept. Each is alone in its round."""
+    found = verdicts(tmp_path, attack, twin, verifier, files, **settings)
+    assert found[2] == "kept", "the honest twin"
+    return found[1]
+
+
+def verdicts(tmp_path, attack, twin, verifier, files, **settings):
     source = tmp_path / "source"
     write = "cat > solve.py <<'END'\n{}{}END\n"
     agent = {"kind": "scripted", "commands": [write.format(START, attack), write.format(START, twin)]}
@@ -123,13 +130,14 @@ def campaign(tmp_path, attack, twin, **settings):
         verify=verify,
         **settings,
     )
-    (source / "verify.py").write_text(VERIFY)
+    (source / "verify.py").write_text(verifier)
+    for name, text in files.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(text)
     (source / "solve.py").write_text(BASELINE)
     view = run(path)
-    verdicts = verdicts_of(path)
     assert view["baseline"]["value"] == 2
-    assert verdicts[2] == "kept", "the honest twin"
-    return verdicts[1]
+    return verdicts_of(path)
 
 
 def verdicts_of(path):
@@ -139,6 +147,32 @@ def verdicts_of(path):
     with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
         return {item.number: str(item.status) for item in store.candidates(store.campaigns()[0].id)}
 
+
+# name: what the attack adds, what its honest twin adds, the settings of `verify`, the verdicts that stop it
+WITH_SETTINGS = {
+    "writes the result file that the verifier prints": (
+        "if os.fork() == 0:\n    os.setsid()\n    os.closerange(0, 3)\n    while True:\n"
+        "        open('result.txt', 'a').write('METRIC right=99\\n')\n        time.sleep(0.001)\n" + HALF,
+        "open('mine.txt', 'w').write('mine')\n" + ANSWER,
+        {"command": "python3 verify.py > result.txt; code=$?; cat result.txt; exit $code"},
+        {"failed"},
+    ),
+    "shadows a module of the verifier while it is checked": (
+        "with open('colorsys.py', 'w') as file:\n"
+        "    file.write('import os\\nprint(\"METRIC right=99\", flush=True)\\nos._exit(0)\\n')\n" + HALF,
+        "with open('mine.py', 'w') as file:\n    file.write('x = 1')\n" + ANSWER,
+        {"checks": ["python3 solve.py 2"]},
+        {"discarded"},
+    ),
+}
+PUBLIC = """
+import os, subprocess, sys
+right = 0
+for question in open(sys.argv[1]).read().split():
+    child = subprocess.run([sys.executable, "solve.py", question], stdout=subprocess.PIPE, text=True)
+    right += child.stdout == f"{int(question) ** 2}\\n"
+print(f"METRIC right={right}")
+"""
 
 sandboxed = pytest.mark.skipif(
     shutil.which("bwrap") is None or not Sandbox.detect("auto").available, reason="needs bubblewrap"
@@ -150,6 +184,25 @@ sandboxed = pytest.mark.skipif(
 def test_an_attack_by_the_program_gains_nothing_and_its_honest_twin_is_kept(tmp_path, name):
     attack, twin, stopped_as = ATTACKS[name]
     assert campaign(tmp_path, attack, twin) in stopped_as
+
+
+@sandboxed
+@pytest.mark.parametrize("name", WITH_SETTINGS)
+def test_an_attack_on_how_the_verifier_is_run_gains_nothing_and_its_honest_twin_is_kept(tmp_path, name):
+    attack, twin, settings, stopped_as = WITH_SETTINGS[name]
+    assert campaign(tmp_path, attack, twin, "import colorsys\n" + VERIFY, verify=settings) in stopped_as
+
+
+@sandboxed
+def test_a_program_that_is_right_only_for_the_public_inputs_is_stopped_by_a_holdout_and_by_nothing_else(tmp_path):
+    public, hidden = "2 3 4 5", "6 7 8 9"
+    attack = f"print(n * n if n in {{{public.replace(' ', ', ')}}} else 0)\n"
+    files = {"public.txt": public, "hidden/questions.txt": hidden}
+    settings = {"command": "python3 verify.py public.txt"}
+    holdout = {"command": "python3 verify.py hidden/questions.txt", "link": ["hidden"], "gate": True}
+    gated = {"verify": {**settings, "holdout": holdout}}
+    assert campaign(tmp_path / "gated", attack, ANSWER, PUBLIC, files, **gated) == "discarded"
+    assert verdicts(tmp_path / "open", attack, ANSWER, PUBLIC, files, verify=settings)[1] == "kept"
 
 
 @sandboxed

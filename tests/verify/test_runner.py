@@ -292,3 +292,12 @@ def test_a_clock_that_is_set_during_a_run_is_noted_and_changes_nothing_else(prot
     assert run.metrics == {"x": 1.0}
     assert run.notes["clock_jump"] == pytest.approx(jump, abs=5)
     assert 0.2 <= run.seconds < 20
+
+
+def test_what_a_check_leaves_is_gone_before_the_measurement_and_what_setup_built_is_not(verify, tmp_path):
+    (tmp_path / "folder/lib").mkdir()
+    leave = "mkdir -p a/b lib/c && touch a/b/x lib/y x lib/c/z && ln -s / lib/link && chmod 500 lib a"
+    steps = {"setup": ["echo built > lib/made"], "checks": [leave, "test -e a/b/x"]}
+    run = verify("find . | sort | tr '\\n' ' '; echo; echo METRIC x=1", check=True, **steps)
+    assert run.verdict is None, run.tail
+    assert run.log.read_text().splitlines()[0] == ". ./lib ./lib/made "
