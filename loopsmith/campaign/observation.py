@@ -63,7 +63,8 @@ def budget_left(context: Context) -> str:
     if budget.wall_clock is not None:
         parts.append(format_duration(max(0.0, budget.wall_clock - now.wall_clock)))
     if budget.rounds is not None:
-        parts.append(f"{max(0, budget.rounds - now.rounds)} rounds")
+        left = max(0, budget.rounds - now.rounds)
+        parts.append("1 round" if left == 1 else f"{left} rounds")
     if budget.candidates is not None:
         parts.append(f"{max(0, budget.candidates - now.candidates)} candidates")
     if budget.cost_usd is not None:
