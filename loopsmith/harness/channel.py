@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from loopsmith.errors import HarnessError, LoopsmithError
 
 LINES = 15  # of what a failed candidate printed are shown
+STOPPING = 1.0  # seconds to wait for a process to stand still; one that does not is found by what it uses
 QUIET = 0.02  # seconds of CPU time that a stopped process may have used by the clock's ticks
 
 
@@ -186,7 +187,7 @@ class Child:
     def cpu(self) -> float:
         """Seconds of CPU time that it has used so far."""
         total = 0.0
-        for pid in _tree(self._spawned) if self._processes else (self._pid,):
+        for pid in self._pids():
             with suppress(OSError):  # the clock of another process: see clock_getcpuclockid(3) and its source
                 total += time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" else 0.0
         return total
@@ -228,9 +229,18 @@ class Child:
             self._signal(signal.SIGCONT)
 
     def _hold(self) -> None:
-        if self._handle >= 0:
+        """Stop it, and wait until it stands still: on a busy machine that takes a moment, and it may be forking."""
+        if self._handle < 0:
+            return
+        deadline = time.monotonic() + STOPPING
+        self._signal(signal.SIGSTOP)
+        while not all(map(_stopped, self._pids())) and time.monotonic() < deadline:
+            time.sleep(0.0002)
             self._signal(signal.SIGSTOP)
-            self._idle = self.cpu()
+        self._idle = self.cpu()
+
+    def _pids(self) -> list[int]:
+        return _tree(self._spawned) if self._processes else [self._pid]
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -289,6 +299,16 @@ def _tree(root: int) -> list[int]:
                 with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                     waiting += map(int, file.read().split())
     return found
+
+
+def _stopped(pid: int) -> bool:
+    """Whether all threads of a process stand still, or are gone."""
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+                if file.read().rpartition(b") ")[2][:1] not in b"TtZX":
+                    return False
+    return True
 
 
 def _quoted(text: str) -> str:

@@ -1,5 +1,7 @@
 """Only right answers, finished when the clock stops, are timed."""
 
+import sys
+
 import pytest
 from squares import HONEST, SETTINGS
 
@@ -54,10 +56,11 @@ def test_what_is_not_the_right_finished_value_gets_no_score(measure, expression,
     ],
 )
 def test_plain_values_arrive_as_they_are(measure, value, wrong):
-    reference = eval(f"lambda n: {value}")
+    reference, digits = eval(f"lambda n: {value}"), sys.get_int_max_str_digits()
     measure(f"def squares(n):\n    sum(range(30_000))\n    return {value}\n", reference=reference, spread=None)
     with pytest.raises(harness.Rejected, match=r"^wrong"):
         measure(f"def squares(n):\n    return {wrong}\n", reference=reference)
+    assert sys.get_int_max_str_digits() == digits, "this process is as it was"
 
 
 def test_lists_are_checked_for_changes(measure):

@@ -1,5 +1,7 @@
 """Forbidden text, new and deleted files, and Python that does not parse, found in real diffs."""
 
+import sys
+
 import pygit2
 import pytest
 from guarded import change, find
@@ -131,7 +133,6 @@ def test_python_that_does_not_parse_is_named_with_its_line():
         "a" + ".b" * 200_000,
         "1" + "+1" * 200_000,
         "(" * 1000,
-        "x=" + "1" * 9999,
         "lambda:" * 99_999,
     ],
 )
@@ -139,6 +140,18 @@ def test_no_text_makes_the_guardrails_fail(text):
     limits = {"freeze": ["SEED"], "imports": {"forbid": ["os"]}}
     assert "not valid Python" in change("", text, **limits)
     assert change(text, "a = 1\n", **limits) == ""
+
+
+@pytest.mark.parametrize(("limit", "digits"), [(4300, 9999), (0, 9998)])
+def test_an_integer_of_any_length_does_not_make_the_guardrails_fail(limit, digits):
+    """Python refuses to read one above its own limit, which a process may lift."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(limit)
+    try:
+        found = change("", "x=" + "1" * digits, freeze=["SEED"], imports={"forbid": ["os"]})
+        assert ("not valid Python" in found) == bool(limit)
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 def test_deep_but_valid_python_is_read():
