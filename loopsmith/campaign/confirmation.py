@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.measuring import baseline_message, constraint_problems, measure
-from loopsmith.campaign.replicates import forget, level_of, noise_of
+from loopsmith.campaign.replicates import forget, level_of, measure_baseline, noise_of
 from loopsmith.campaign.screening import simplifies
 from loopsmith.errors import BaselineError
 from loopsmith.records import Candidate, Decision, Phase, Run, Verdict
@@ -91,13 +91,27 @@ async def confirm_exact(context: Context, candidate: Candidate) -> Decision | No
     found = await measure_pair(context, candidate, 0)
     if isinstance(found, Decision):
         return found
-    if found[objective.metric] == (baseline, candidate.value):
+    again, own = found[objective.metric]
+    if (again, own) == (baseline, candidate.value):
         return decision
+    if again == baseline and await repeats(context, candidate.parent_commit, baseline):
+        reason = (
+            f"its {objective.metric} does not repeat ({candidate.value:.6g}, then {own:.6g}), and the baseline's does"
+        )
+        return Decision(verdict=Verdict.FAILED, reason=reason, rule=FAILED)
     context.store.set_exact(context.id, False)
     del context.exact
     forget(context)
-    context.emit("noise.found", candidate, metric=objective.metric, values=list(found[objective.metric]))
+    context.emit("noise.found", candidate, metric=objective.metric, values=[again, own])
     return None
+
+
+async def repeats(context: Context, commit: str, value: float) -> bool:
+    """Whether a baseline's value is the same again, in as many runs as at the start."""
+    for _ in range(context.settings.calibrate.runs):
+        if await measure_baseline(context, commit) != value:
+            return False
+    return True
 
 
 async def measure_pair(context: Context, candidate: Candidate, number: int) -> dict[str, Pair] | Decision:

@@ -78,9 +78,19 @@ async def refresh(context: Context, commit: str) -> None:
     if context.screens < level_of(context, commit).refresh_after:
         return
     context.screens = 0
+    await measure_baseline(context, commit)
+    forget(context)
+
+
+async def measure_baseline(context: Context, commit: str) -> float:
+    """One more run of a baseline, on a seed of its own; gives the objective's value.
+
+    Raises:
+        BaselineError: it no longer verifies.
+    """
     runs = context.store.measurements(context.id, commit=commit, phase=Phase.BASELINE)
     pair = 1 + max((item.pair for item in runs), default=-1)
     run = await measure(context, commit, candidate=None, phase=Phase.BASELINE, pair=pair)
     if run.verdict is not None:
         raise BaselineError("measured again, " + baseline_message(run.problem, run.tail, run.log))
-    forget(context)
+    return run.metrics[context.settings.objective.metric]

@@ -105,6 +105,24 @@ def test_a_metric_that_only_seemed_to_repeat_exactly_is_found_out_before_anythin
     assert view["counts"]["kept"] == 0
 
 
+def test_a_candidate_whose_own_value_does_not_repeat_fails_and_makes_no_honest_one_wait(tmp_path):
+    tally = tmp_path / "tally"
+    command = f"if [ $X = 30 ]; then echo x >> {tally}; X=$((X - $(wc -l < {tally}))); fi; echo METRIC score=$X"
+    path = write_source(
+        tmp_path / "source",
+        command=command,
+        agent=setting_x(30, 11),
+        budget={"rounds": 2},
+        search={"candidates_per_round": 1},
+        sandbox="off",
+    )
+    view = run(path)
+    assert view["baseline"]["exact"]
+    assert view["best"]["value"] == 11
+    assert decisions(path)[1].verdict is Verdict.FAILED
+    assert "its score does not repeat (29, then 28), and the baseline's does" in decisions(path)[1].reason
+
+
 def test_a_secondary_metric_beyond_its_tolerance_blocks_a_keep_and_one_within_it_does_not(tmp_path):
     change = "sed -i 's/^X=.*/X=12/; s/^Y=.*/Y={}/' program.sh"
     for growth, kept in ((3, 1), (9, 0)):

@@ -199,7 +199,7 @@ def test_nothing_goes_on_between_two_questions(tmp_path, source, processes, held
 
 
 def test_work_at_import_is_flagged(measure):
-    work = "import time\nwhile time.process_time() < 0.8:\n    pass\n"
+    work = "import time\nend = time.process_time() + 0.8\nwhile time.process_time() < end:\n    pass\n"
     with pytest.raises(harness.Rejected, match="before and between calls"):
         measure(work + HONEST, load_seconds=0.4)
     measure(work + HONEST, load_seconds=10)
