@@ -48,6 +48,7 @@ def programs(private: Collection[Path]) -> tuple[Path, ...]:
 
 def _needed(private: Collection[Path]) -> Iterator[Path]:
     yield from map(Path, (sys.prefix, sys.base_prefix, *NEEDED))
+    yield Path(__file__).parents[1]  # loopsmith itself, for verifiers that use its harness from an editable install
     for name in TOOL_HOMES:
         if value := os.environ.get(name):
             yield from _parts(Path(value))
