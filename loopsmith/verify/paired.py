@@ -36,6 +36,7 @@ from loopsmith.verify.statistics import (
 FEWEST = 2  # pairs to a keep
 FUTILE, FUTILE_WORDS = math.log(12), "twelve times"  # the likelihood ratio at which the wanted effect is given up
 UNEQUAL = 4.0  # times the pooled spread; a confirmation that scatters so must pass the distribution-free rule too
+HUGE = 1e100  # gains from which on sums and squares may be beyond the range of a float
 Rule = Literal["pooled", "exact"]
 
 
@@ -129,7 +130,7 @@ def look(test: Confirmation, pairs: Sequence[Pair], secondary: Mapping[str, Side
     if not pairs:
         return Look(None)
     gains = [gain + test.margin for gain in gains_of(test, pairs)]
-    if not all(map(math.isfinite, gains)):
+    if not all(abs(gain) < HUGE for gain in gains):
         return Look(Verdict.DISCARDED, None, TOO_LARGE)
     evidence, last = test.log_e(gains), len(pairs) >= test.pairs
     if len(pairs) >= FEWEST and evidence >= -math.log(test.level):

@@ -4,7 +4,7 @@ import math
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loopsmith.records import Verdict
@@ -86,6 +86,7 @@ def test_kept_means_enough_evidence_an_interval_above_zero_and_a_mean_inside_it(
         assert 0 < decision.effect.low <= decision.effect.mean <= decision.effect.high
 
 
+@example([(9e307, 0.0), (9e307, 0.0)], "maximize", 0.0)
 @given(st.lists(st.tuples(anything, anything), min_size=1, max_size=5), directions, anything)
 def test_no_finite_values_crash_it_or_leave_infinities_in_it(values, direction, centre):
     decision = next_step(planned(direction, "1%", pairs=len(values), centre=centre), values)
