@@ -15,7 +15,7 @@ from loopsmith.agents.model import Model
 from loopsmith.errors import WorkflowError
 from loopsmith.log import register_secret
 from loopsmith.protocols import Agent
-from loopsmith.workflow.agent import AgentSettings, ModelAgent
+from loopsmith.workflow.agent import AgentSettings, AnthropicAgent, ModelAgent, OpenAIAgent
 from loopsmith.workflow.schema import Settings
 
 GROUP = "loopsmith.agents"
@@ -42,18 +42,21 @@ def build(settings: Settings) -> tuple[Agent, Model | None]:
     return agent, getattr(agent, "model", None) if plans else None
 
 
-def build_model(settings: ModelAgent) -> Model:
+def build_model(settings: ModelAgent, *, asked: bool = True) -> Model:
     """The model that the settings name, ready to be asked. No call is made.
+
+    Args:
+        asked: False for one that never will be, as in a replay: it needs no key.
 
     Raises:
         WorkflowError: its key or its price is missing; every problem at once.
     """
-    from loopsmith.agents.pricing import pricing
+    from loopsmith.agents.pricing import listed_context, pricing
 
     problems: list[str] = []
     key = settings.api_key.get_secret_value()
-    if settings.api_key.unset:
-        if settings.base_url is None or "api_key" in settings.model_fields_set:
+    if settings.api_key.unset or not asked:
+        if asked and (settings.base_url is None or "api_key" in settings.model_fields_set):
             problems.append(
                 f"no key for {settings.kind}: set the environment variable {settings.api_key}, "
                 "or name another one in agent.api_key"
@@ -67,10 +70,18 @@ def build_model(settings: ModelAgent) -> Model:
     if problems:
         raise WorkflowError(*problems)
     register_secret(key)
-    if settings.kind == "anthropic":
+    context = settings.context_tokens or (
+        None if settings.price is not None and settings.base_url else listed_context(settings.kind, settings.model, url)
+    )
+    if isinstance(settings, AnthropicAgent):
         from loopsmith.agents.anthropic import AnthropicModel
 
-        return AnthropicModel(settings, key, cost)
+        return AnthropicModel(settings, key, cost, context)
+    assert isinstance(settings, OpenAIAgent)
+    if settings.api == "responses":
+        from loopsmith.agents.responses import ResponsesModel
+
+        return ResponsesModel(settings, key, cost, context)
     from loopsmith.agents.openai import OpenAIModel
 
-    return OpenAIModel(settings, key, cost)
+    return OpenAIModel(settings, key, cost, context)

@@ -1,5 +1,6 @@
 """A conversation with a model, as money sees it: each call is reserved, made, repeated if need be, and settled."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from loopsmith.agents.model import (
     Completion,
     Message,
     Model,
+    OutOfTime,
     Stop,
     Tokens,
     Tool,
@@ -21,17 +23,14 @@ from loopsmith.agents.model import (
     ToolResult,
     UserMessage,
 )
-from loopsmith.agents.retry import PATIENCE, Unanswered, persist
+from loopsmith.agents.retry import LONGEST_WAIT, PATIENCE, Pause, RateLimited, Unanswered, persist
 from loopsmith.errors import LoopsmithError, ProviderError
 from loopsmith.records import Usage
+from loopsmith.workflow.units import format_duration
 
 A = TypeVar("A", bound=BaseModel)
 BYTES_PER_TOKEN = 2  # text and code have three or four, so that what is reserved covers what is used
 OVERHEAD = 1000  # tokens that providers add of their own, for the tools mostly
-
-
-class OutOfTime(Exception):
-    """The deadline came while the model was awaited."""
 
 
 @dataclass(kw_only=True)
@@ -41,7 +40,9 @@ class Conversation:
     Args:
         role: as the ledger shows it: worker or planner.
         reserve, settle: the ledger's verbs, as in `protocols.Services`.
-        deadline: of the `time.monotonic` clock; None: no limit.
+        deadline: of the `time.monotonic` clock; None: no limit. The time that a rate limit takes is added to it.
+        pause: waits out a rate limit of so many seconds.
+        scope: what tells this conversation from others with the same words, such as the candidate; for a recording.
     """
 
     model: Model
@@ -52,6 +53,9 @@ class Conversation:
     tools: Sequence[Tool]
     deadline: float | None = None
     messages: list[Message] = field(default_factory=list)
+    pause: Pause = asyncio.sleep
+    scope: str = ""
+    rested: float = 0.0  # seconds that rate limits took
 
     async def ask(self, *, force: str | None = None) -> Completion:
         """The model's answer to the messages so far. It joins them.
@@ -59,11 +63,12 @@ class Conversation:
         Raises:
             LimitReached: the ledger does not allow the call; nothing was spent.
             OutOfTime: the deadline came.
+            ContextFull: the messages are longer than the model's context.
             ConversationError: this conversation cannot go on.
             ProviderError: no conversation can. An endpoint that stays silent is one of these, so that no candidate
                 is blamed for it.
         """
-        begun, most, row = time.monotonic(), self.bound(), None
+        begun, most, row, rested = time.monotonic(), self.bound(), None, self.rested
         if self.deadline is not None and begun >= self.deadline:
             raise OutOfTime
 
@@ -80,17 +85,31 @@ class Conversation:
                 raise
 
         try:
-            answer = await persist(attempt, answered=self.model.answered, deadline=self.deadline)
+            answer = await persist(
+                attempt,
+                answered=self.model.answered,
+                deadline=lambda: self.deadline,
+                line=self.model.line,
+                rest=self._rest,
+            )
         except LoopsmithError as error:
             if row is not None:
                 self.settle(row, self._usage(Tokens(), begun))
             if isinstance(error, Unanswered):
-                raise self._silence(error, time.monotonic() - begun) from error
+                raise self._silence(error, time.monotonic() - begun - (self.rested - rested)) from error
             raise
         assert row is not None
         self.settle(row, self._usage(answer.tokens or most, begun))
         self.messages.append(answer)
         return answer
+
+    async def _rest(self, seconds: float) -> None:
+        begun = time.monotonic()
+        await self.pause(seconds)
+        waited = time.monotonic() - begun
+        self.rested += waited
+        if self.deadline is not None:
+            self.deadline += waited
 
     def bound(self) -> Tokens:
         """The most that the next call can use: what the provider counted last, what was said since, a full answer."""
@@ -104,6 +123,14 @@ class Conversation:
     def _silence(self, error: Unanswered, seconds: float) -> Exception:
         """What silence means: a worker that was answered before may have run out of its own time."""
         answered = any(isinstance(message, Completion) for message in self.messages)
+        if isinstance(error, RateLimited) and (error.retry_after or 0) > LONGEST_WAIT:
+            asked = format_duration(round(error.retry_after or 0))
+            return ProviderError(f"{self.model.name} is rate limited for {asked} ({error}); run again then")
+        if self.model.line.broken:
+            return ProviderError(
+                f"every call of {self.model.name} in the last minutes failed, {self.model.line.failures} in a row "
+                f"({error}); check the provider's status and the network, then run again"
+            )
         if answered and self.deadline is not None and seconds < PATIENCE:
             return OutOfTime()
         return ProviderError(

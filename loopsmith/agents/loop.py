@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from loopsmith.agents import build_model
-from loopsmith.agents.conversation import Conversation, OutOfTime
+from loopsmith.agents.conversation import Conversation
 from loopsmith.agents.model import (
     Completion,
     ConversationError,
     Message,
     Model,
+    OutOfTime,
     Stop,
     ToolCall,
     ToolMessage,

@@ -20,17 +20,19 @@ SUBMIT = calls(
         "try_next": "block by 32",
     }
 )
-KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai", "responses"])
 
 
 def results(request):
     """What the tools said in a request's last messages, for either wire format."""
     found = []
-    for message in request["messages"]:
-        if message["role"] == "tool":
+    for message in request.get("messages") or request["input"]:
+        if message.get("type") == "function_call_output":
+            found.append(message["output"])
+        elif message.get("role") == "tool":
             found.append(message["content"])
-        elif message["role"] == "user" and isinstance(message["content"], list):
-            found.extend(block["content"] for block in message["content"])
+        elif message.get("role") == "user" and isinstance(message["content"], list):
+            found.extend(block["content"] for block in message["content"] if block["type"] == "tool_result")
     return found
 
 
@@ -56,7 +58,7 @@ def test_every_call_is_a_settled_ledger_row_with_its_tokens_and_dollars(kind, wo
         work(kind, url, workspace, ledger)
     assert len(ledger.rows) == 2 == len(ledger.settled)
     for row in ledger.rows:
-        assert (row.role, row.model) == ("worker", f"{kind}/test-model")
+        assert (row.role, row.model) == ("worker", f"{'openai' if kind == 'responses' else kind}/test-model")
         assert row.cost_usd == pytest.approx((row.input_tokens * 3 + row.output_tokens * 15) / 1e6)
         assert row.input_tokens > 100
 
@@ -122,7 +124,7 @@ def test_an_answer_without_a_call_is_nudged_once(kind, workspace, ledger):
     with model_server([say("thinking..."), say("I am done.")]) as url:
         report = work(kind, url, workspace, ledger)
     assert (report.finish_reason, report.summary) == ("stopped", "I am done.")
-    assert "called no tool" in json.dumps(url.requests[1]["messages"][-1])
+    assert "called no tool" in json.dumps((url.requests[1].get("messages") or url.requests[1]["input"])[-1])
 
 
 @KINDS

@@ -32,7 +32,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(retry, "BACKOFF", wait_random_exponential(multiplier=0.01, max=0.1))
 
 
-KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai", "responses"])
 
 
 def ask(kind, url, ledger, deadline=None, **more):
