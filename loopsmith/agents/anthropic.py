@@ -114,19 +114,20 @@ class AnthropicModel:
     def _completion(self, reply: Any) -> Completion:
         if not isinstance(reply, anthropic.types.Message) or not isinstance(reply.content, list):
             raise ProviderError(f"{self._endpoint.url} does not speak the Anthropic Messages API; check agent.base_url")
-        if reply.stop_reason == "model_context_window_exceeded":
-            raise ContextFull(f"the conversation is too long for {self.settings.model}")
-        stop = STOPS.get(reply.stop_reason or "", Stop.END)
-        calls = [tool_call(block.id, block.name, block.input) for block in reply.content if block.type == "tool_use"]
         usage = reply.usage
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        tokens = Tokens(
+            input=usage.input_tokens + cached + written, cached=cached, written=written, output=usage.output_tokens
+        )
+        if reply.stop_reason == "model_context_window_exceeded":
+            raise ContextFull(f"the conversation is too long for {self.settings.model}", tokens)
+        stop = STOPS.get(reply.stop_reason or "", Stop.END)
+        calls = [tool_call(block.id, block.name, block.input) for block in reply.content if block.type == "tool_use"]
         return Completion(
             text="".join(block.text for block in reply.content if block.type == "text"),
             calls=whole(calls, stop),
             stop=stop,
-            tokens=Tokens(
-                input=usage.input_tokens + cached + written, cached=cached, written=written, output=usage.output_tokens
-            ),
+            tokens=tokens,
             native=[block.to_dict(mode="json") for block in reply.content],
         )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from loopsmith.agents.arguments import BadArguments, read, tool
 from loopsmith.agents.model import (
     Completion,
+    ConversationError,
     Message,
     Model,
     OutOfTime,
@@ -94,7 +95,8 @@ class Conversation:
             )
         except LoopsmithError as error:
             if row is not None:
-                self.settle(row, self._usage(Tokens(), begun))
+                used = error.tokens if isinstance(error, ConversationError) else None
+                self.settle(row, self._usage(used or Tokens(), begun))
             if isinstance(error, Unanswered):
                 raise self._silence(error, time.monotonic() - begun - (self.rested - rested)) from error
             raise

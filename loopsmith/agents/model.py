@@ -119,7 +119,15 @@ def whole(calls: Sequence[ToolCall], stop: Stop) -> tuple[ToolCall, ...]:
 
 
 class ConversationError(LoopsmithError):
-    """This conversation cannot go on (its content is refused, say); another one can."""
+    """This conversation cannot go on (its content is refused, say); another one can.
+
+    Args:
+        tokens: what the call used all the same.
+    """
+
+    def __init__(self, message: str, tokens: Tokens | None = None):
+        self.tokens = tokens
+        super().__init__(message)
 
 
 class ContextFull(ConversationError):

@@ -1,6 +1,9 @@
 """Generate: a fresh worker turns a brief into a committed patch, or into a decision why there is none."""
 
 import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
 
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
@@ -56,10 +59,9 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     )
     try:
         brief = write_worker_brief(context, situation, candidate)
-        limit = brief.limits.wall_clock
+        services = CampaignServices(context, candidate, path)
         try:
-            async with asyncio.timeout(None if limit is None else limit + GRACE):
-                report = await context.agent.work(brief, workspace, CampaignServices(context, candidate, path))
+            report = await in_time(context.agent.work(brief, workspace, services), brief.limits.wall_clock, services)
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
         message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
@@ -69,9 +71,28 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     if context.limit and patch.empty:
         context.stop.request(limit_end(context.limit))
         raise Stopped
-    if report.transcript:
-        context.keep_artifact(candidate, "transcript", report.transcript)
+    for transcript in sorted({*scratch.glob("transcript-*.jsonl"), *filter(None, [report.transcript])}):
+        context.keep_artifact(candidate, "transcript", transcript)
     return settle(context, candidate, report, patch)
+
+
+async def in_time(work: Coroutine[Any, Any, Report], limit: float | None, services: CampaignServices) -> Report:
+    """The worker's report. What rate limits take comes on top of its limit of seconds.
+
+    Raises:
+        TimeoutError: it did not end by itself, and was ended.
+    """
+    task, begun = asyncio.create_task(work), time.monotonic()
+    try:
+        while not task.done():
+            left = None if limit is None else limit + GRACE + services.paused - (time.monotonic() - begun)
+            if left is not None and left <= 0:
+                raise TimeoutError
+            await asyncio.wait((task,), timeout=left)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def settle(context: Context, candidate: Candidate, report: Report, patch: Patch) -> Candidate:

@@ -228,12 +228,78 @@ def test_the_words_of_a_submit_that_was_not_accepted_are_not_lost(workspace, led
 
 
 @KINDS
-def test_a_full_context_ends_this_worker_only(kind, workspace, ledger):
+def test_a_full_context_without_anything_to_leave_out_ends_the_worker_with_what_there_is(kind, workspace, ledger):
     with model_server([EDIT, TOO_LONG]) as url:
         report = work(kind, url, workspace, ledger)
-    assert report.finish_reason == "error"
-    assert "too long" in report.error
+    assert (report.finish_reason, report.error) == ("context", "")
+    assert len(url.requests) == 2
+    assert "UNROLL 8" in (workspace.path / "src/kernel.c").read_text()
     assert ledger.rows[1].cost_usd == 0  # a refused call costs nothing
+
+
+LONG = calls(bash={"command": "seq 1 2000"})
+
+
+@KINDS
+def test_a_full_context_is_made_room_in_once_then_the_worker_ends(kind, workspace, ledger):
+    look = calls(view={"path": "src/kernel.c"})
+    with model_server([LONG, look, EDIT, LONG, TOO_LONG, LONG, TOO_LONG]) as url:
+        report = work(kind, url, workspace, ledger, make_brief("The brief.", turns=20))
+    assert report.finish_reason == "context"
+    assert len(url.requests) == 7
+    before, after = results(url.requests[4]), results(url.requests[5])
+    assert "left out to make room" in after[0]
+    assert len(after[0]) < 300 < len(before[0])
+    assert after[1:] == before[1:]  # the file it stands in, and the last turn
+    assert "The brief." in json.dumps(url.requests[5])
+    lines = [json.loads(line) for line in report.transcript.read_text().splitlines()]
+    whole = [line for line in lines if line.get("kind") == "ToolMessage"]
+    assert "1999" in whole[0]["results"][0]["text"]  # the transcript loses nothing
+    assert "Compaction" in [line.get("kind") for line in lines]
+
+
+def test_room_is_made_before_a_known_context_is_full(workspace, ledger):
+    with model_server([LONG, LONG, LONG, LONG, LONG, SUBMIT]) as url:
+        work("openai", url, workspace, ledger, context_tokens=25_000)
+    said = results(url.requests[-1])
+    assert ["left out to make room" in text for text in said[:5]] == [True, True, False, False, False]
+
+
+def test_a_worker_that_repeats_one_call_is_told_once_then_stopped_and_its_lesson_says_so(workspace, ledger):
+    with model_server([calls(bash={"command": "cat src/kernel.c"})]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=30))
+    assert report.finish_reason == "no_progress"
+    assert "7 turns in a row called the same call (bash" in report.lesson
+    said = results(url.requests[-1])
+    assert ["no progress" in text for text in said] == [False, False, False, True, False, False]
+    assert len(url.requests) == 7
+
+
+def test_a_worker_that_only_reads_again_is_stopped(workspace, ledger):
+    look = [calls(view={"path": name}) for name in ("src/kernel.c", "verify.py", "src")]
+    with model_server(look * 4) as url:
+        report = work("anthropic", url, workspace, ledger, make_brief(turns=30))
+    assert "6 turns in a row called only what was called before" in report.lesson
+    assert len(url.requests) == 9
+
+
+def test_a_worker_that_edits_nothing_is_told_after_k_turns_and_stopped_after_as_many(workspace, ledger):
+    script = [calls(bash={"command": f"echo {turn}"}) for turn in range(20)]
+    with model_server([*script[:5], EDIT, *script[5:]]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=30), idle_turns=4)
+    assert report.finish_reason == "no_progress"
+    assert "8 turns in a row changed no editable file" in report.lesson
+    said = results(url.requests[-1])
+    assert [index for index, text in enumerate(said) if "no progress" in text] == [3, 9]
+    assert "UNROLL 8" in (workspace.path / "src/kernel.c").read_text()
+
+
+@KINDS
+def test_an_empty_answer_is_nudged_once_then_ends_the_worker(kind, workspace, ledger):
+    with model_server([say("")]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert (report.finish_reason, report.summary, report.error) == ("stopped", "", "")
+    assert len(url.requests) == 2
 
 
 @KINDS

@@ -161,16 +161,17 @@ def test_reasoning_is_given_back_to_responses_as_it_came():
     ("given", "sent"),
     [
         ({"thinking": 2048}, {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
-        ({"thinking": "adaptive", "effort": "high"}, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}),
+        ({"thinking": "adaptive"}, {"thinking": {"type": "adaptive"}}),
+        ({"thinking": "off", "effort": "high"}, {"output_config": {"effort": "high"}}),
         ({"thinking": False}, {"thinking": {"type": "disabled"}}),
     ],
-)  # fmt: skip
+)
 def test_thinking_and_effort_reach_anthropic(given, sent):
     with model_server([say("hi")]) as url:
         run(model("anthropic", url, **given).complete("s", [], SOME, force="t"))
     (request,) = url.requests
     assert {key: request.get(key) for key in sent} == sent
-    assert ("tool_choice" in request) == (given.get("thinking") is False)  # a model that thinks cannot be forced
+    assert ("tool_choice" in request) == (given["thinking"] in (False, "off"))  # a model that thinks cannot be forced
 
 
 @pytest.mark.parametrize(
