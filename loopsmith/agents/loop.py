@@ -23,6 +23,7 @@ from loopsmith.agents.model import (
     ToolResult,
     UserMessage,
 )
+from loopsmith.agents.patch import PatchWorker, check_size
 from loopsmith.agents.progress import Progress
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
 from loopsmith.agents.tools import TOOLS, Submitted, Toolbox
@@ -50,10 +51,14 @@ class ToolLoop:
         self.name = self.model.name
 
     def check(self, folder: Path, files: Sequence[str]) -> None:
-        """Nothing is left to check: without a key and a price the agent could not be built."""
+        """See `protocols.Agent`; without a key and a price the agent could not be built."""
+        if self.settings.mode == "patch":
+            check_size(folder, files)
 
     async def work(self, brief: Brief, workspace: Workspace, services: Services) -> Report:
         """See `protocols.Agent`."""
+        if self.settings.mode == "patch":
+            return await PatchWorker(self.model, brief, workspace, services).run()
         return await Worker(self.model, brief, workspace, services, idle_turns=self.settings.idle_turns).run()
 
 
