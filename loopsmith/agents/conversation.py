@@ -24,6 +24,7 @@ from loopsmith.agents.model import (
     ToolResult,
     UserMessage,
 )
+from loopsmith.agents.recording import Recorded
 from loopsmith.agents.retry import LONGEST_WAIT, PATIENCE, Pause, RateLimited, Unanswered, persist
 from loopsmith.errors import LoopsmithError, ProviderError
 from loopsmith.records import Usage
@@ -58,6 +59,10 @@ class Conversation:
     scope: str = ""
     rested: float = 0.0  # seconds that rate limits took
 
+    def __post_init__(self) -> None:
+        if isinstance(self.model, Recorded):
+            self.model = self.model.of(self.role, self.scope)
+
     async def ask(self, *, force: str | None = None) -> Completion:
         """The model's answer to the messages so far. It joins them.
 
@@ -69,6 +74,14 @@ class Conversation:
             ProviderError: no conversation can. An endpoint that stays silent is one of these, so that no candidate
                 is blamed for it.
         """
+        try:
+            return await self._ask(force)
+        except OutOfTime:
+            if isinstance(self.model, Recorded):
+                self.model.late(self.system, self.messages, self.tools)
+            raise
+
+    async def _ask(self, force: str | None) -> Completion:
         begun, most, row, rested = time.monotonic(), self.bound(), None, self.rested
         if self.deadline is not None and begun >= self.deadline:
             raise OutOfTime
@@ -93,6 +106,10 @@ class Conversation:
                 line=self.model.line,
                 rest=self._rest,
             )
+        except OutOfTime:  # of a replay
+            if row is not None:
+                self.settle(row, self._usage(Tokens(), begun))
+            raise
         except LoopsmithError as error:
             if row is not None:
                 used = error.tokens if isinstance(error, ConversationError) else None

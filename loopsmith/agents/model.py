@@ -144,8 +144,12 @@ class Model(Protocol):
     name: str  # kind/model, as it is shown and stored
     max_tokens: int  # output tokens of one call, at most
     context_tokens: int | None  # what a prompt and its answer may have; None: not known
-    answered: bool  # whether any call was ever answered in this process
     line: Line  # to its provider
+
+    @property
+    def answered(self) -> bool:
+        """Whether any call was ever answered in this process."""
+        ...
 
     def cost(self, tokens: Tokens) -> float:
         """Dollars for one call."""

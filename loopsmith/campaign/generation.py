@@ -5,10 +5,13 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.observation import number_of
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
+from loopsmith.errors import ProviderError
 from loopsmith.log import mask
 from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
@@ -34,12 +37,18 @@ async def generate(context: Context, situation: Situation, candidate: Candidate)
         candidate = context.store.claim(candidate.id)
         if candidate.retry_of:
             return retry(context, candidate)
-        context.emit("worker.started", candidate)
-        try:
-            return await context.stop.unless(work(context, situation, candidate))
-        except Stopped:
-            context.store.release(candidate.id)
-            raise
+        while True:
+            context.emit("worker.started", candidate)
+            try:
+                return await context.stop.unless(work(context, situation, candidate))
+            except Stopped:
+                context.store.release(candidate.id)
+                raise
+            except ProviderError as error:
+                if not stood_in_for(context, candidate, error):
+                    raise
+                context.store.release(candidate.id)
+                candidate = context.store.claim(candidate.id)
 
 
 async def work(context: Context, situation: Situation, candidate: Candidate) -> Candidate:
@@ -190,7 +199,9 @@ def report_of(candidate: Candidate) -> Report:
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
     query = candidate.hypothesis
-    nearest = context.store.search_reflections(context.id, query, 10) if query else ()
+    found = context.store.search_reflections(context.id, query, 20) if query else ()
+    first = min(each.number for each in context.store.candidates(context.id, round_id=candidate.round_id))
+    nearest = [item for item in found if number_of(item) < first][:10]  # not of those who work beside it
     text = write_brief(
         settings, situation, hypothesis=candidate.hypothesis, emphasis=candidate.emphasis, nearest=nearest
     )
@@ -212,5 +223,6 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
         metric=settings.objective.metric,
         direction=settings.objective.direction,
         hypothesis=candidate.hypothesis,
+        agent=candidate.agent,
         limits=settings.budget.per_worker.limits(),
     )
