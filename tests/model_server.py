@@ -6,7 +6,8 @@ It speaks the Anthropic Messages API and OpenAI's Chat Completions and Responses
         ...  # base_url=url for either SDK; url.requests holds the requests so far
 
 An answer is a dict: `text` and `tool_calls`, or a failure (`status`, or `drop`). A script is a sequence of answers, of
-which the last repeats, or a function from a request's body to an answer.
+which the last repeats, or a function from a request's body to an answer. `held` is a function that gets the connection
+instead of an answer.
 """
 
 import json
@@ -89,7 +90,9 @@ def model_server(script: Script, *, delay: float = 0.0) -> Iterator[Url]:
                 number = len(url.requests)
             answer = script(body) if callable(script) else script[min(number, len(script)) - 1]
             time.sleep(answer.get("delay", delay))
-            if answer.get("drop"):
+            if "held" in answer:
+                answer["held"](self.connection)
+            if answer.get("drop") or "held" in answer:
                 self.close_connection = True
             elif "status" in answer:
                 self.reply(answer["status"], {"type": "error", "error": answer["error"]}, answer["headers"])

@@ -64,7 +64,7 @@ def build_ensemble(settings: EnsembleAgent, tape: Tape | None = None) -> Agent:
         while name in members:
             number += 1
             name = f"{agent.name}#{number}"
-        members[name], weights[name] = agent, each.weight
+        members[name], weights[name] = agent, float(getattr(each, "weight", 1))
     if problems:
         raise WorkflowError(*problems)
     return Ensemble(members, weights, settings.choose)

@@ -179,11 +179,13 @@ async def complete_once(
     reserve: Callable[[Usage], int],
     settle: Callable[[int, Usage], None],
     deadline: float | None = None,
+    scope: str = "",
 ) -> A | None:
     """One structured answer, through a tool that the model must call.
 
     Args:
         answer: what to answer with; its docstring and its fields' descriptions are shown to the model.
+        scope: as in `Conversation`.
 
     Returns:
         None if the model does not give one, asked twice.
@@ -200,6 +202,7 @@ async def complete_once(
         system=system,
         tools=(wanted,),
         deadline=deadline,
+        scope=scope,
         messages=[UserMessage(text=prompt)],
     )
     async with model.connected():
