@@ -4,8 +4,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -119,6 +119,12 @@ class Conversation:
             raise
         assert row is not None
         self.settle(row, self._usage(answer.tokens or most, begun))
+        answer = replace(
+            answer,
+            text=_sendable(answer.text),
+            calls=tuple(replace(call, arguments=_sendable(call.arguments)) for call in answer.calls),
+            native=_sendable(answer.native),
+        )
         self.messages.append(answer)
         return answer
 
@@ -231,6 +237,15 @@ def _written_out(reply: Completion, wanted: Tool) -> ToolCall:
     except json.JSONDecodeError:
         return ToolCall(id="", name=wanted.name, arguments={}, problem=f"call the tool `{wanted.name}`")
     return ToolCall(id="", name=wanted.name, arguments=arguments if isinstance(arguments, dict) else {})
+
+
+def _sendable(value: Any) -> Any:
+    """The value without halves of characters, which JSON may hold and no request can carry back."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(item) for key, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, list) else value
 
 
 def _tokens(text: str) -> int:

@@ -104,7 +104,21 @@ class PatchWorker:
         if reply.stop is Stop.LENGTH:
             raise BadAnswer("your answer was cut off at its length limit; change less, or replace instead of rewrite")
         answer = parse(reply.text)
-        # A repair is of the untouched files: what an earlier answer changed is taken back first.
+        self.take_back()  # a repair is of the untouched files
+        try:
+            for name, text in applied(answer.blocks, self.files).items():
+                path = self.files.root / name
+                if name not in self.originals and path.exists():
+                    self.originals[name] = self.files.read(path, name)
+                self.files.write(path, text)
+                self.changed.add(name)
+        except Refused as problem:
+            self.take_back()
+            raise BadAnswer(str(problem)) from None
+        return answer, tuple(self.services.problems())
+
+    def take_back(self) -> None:
+        """Undo what an answer changed."""
         for name in self.changed:
             path = self.files.root / name
             if name in self.originals:
@@ -112,13 +126,6 @@ class PatchWorker:
             else:
                 path.unlink()
         self.changed.clear()
-        for name, text in applied(answer.blocks, self.files).items():
-            path = self.files.root / name
-            if name not in self.originals and path.exists():
-                self.originals[name] = self.files.read(path, name)
-            self.files.write(path, text)
-            self.changed.add(name)
-        return answer, tuple(self.services.problems())
 
     def sources(self) -> str:
         """The editable files, whole. They stand first: all workers of a round begin with them."""

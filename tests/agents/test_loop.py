@@ -159,6 +159,15 @@ def test_arguments_that_are_not_json_come_back_as_an_error_and_are_not_replayed(
 
 
 @KINDS
+def test_half_a_character_in_an_answer_breaks_neither_file_nor_conversation(kind, workspace, ledger):
+    half = calls("\ud800", edit={"path": "src/kernel.c", "old": "UNROLL 4", "new": "UNROLL 8 // \udfff"})
+    with model_server([half, SUBMIT]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert "UNROLL 8 // ?\n" in (workspace.path / "src/kernel.c").read_text()
+
+
+@KINDS
 def test_a_call_that_was_cut_off_is_not_run(kind, workspace, ledger):
     cut = {**calls(write={"path": "src/kernel.c", "content": "int ma"}), "stop": "length"}
     with model_server([cut, EDIT, SUBMIT]) as url:

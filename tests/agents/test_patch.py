@@ -62,6 +62,7 @@ def test_a_whole_file_and_several_replacements_in_one_answer(workspace, ledger):
         ("FILE: src/kernel.c\n<<<<<<< SEARCH\nint", "has no `>>>>>>> REPLACE`"),
         ("FILE: src/kernel.c\n<<<<<<< SEARCH\nint\n>>>>>>> REPLACE", "needs one line `=======`"),
         ("<<<<<<< WHOLE\nint\n>>>>>>> WHOLE", "no line `FILE: path`"),
+        ("FILE: src/kernel.c/x.c\n<<<<<<< WHOLE\nint\n>>>>>>> WHOLE", "`x.c` cannot be written"),
         ("I would unroll.", "no block with a change"),
         ("", "no block with a change"),
     ],
