@@ -75,6 +75,17 @@ class Tape:
         _write(self.folder / INDEX, {"format": FORMAT, "campaign": campaign})
         return campaign
 
+    def finish(self, campaign: str, rounds: int, reason: str, message: str) -> None:
+        """Write how the recorded campaign ended: what its clock or a person ended would go on in a replay."""
+        if not self.replays:
+            end = {"rounds": rounds, "reason": reason, "message": message}
+            _write(self.folder / INDEX, {"format": FORMAT, "campaign": campaign, "end": end})
+
+    def end(self, rounds: int) -> tuple[str, str] | None:
+        """The recorded end as (reason, message), once a replay has finished as many rounds."""
+        end = json.loads((self.folder / INDEX).read_text()).get("end") if self.replays else None
+        return (end["reason"], end["message"]) if end and rounds >= end["rounds"] else None
+
     def keep(self, name: str, about: dict[str, Any], answer: dict[str, Any]) -> None:
         """Add an answer under a key. The first one in this run replaces what a run that was cut off left there."""
         path, number = self.folder / f"{name}.json", self.asked[name]

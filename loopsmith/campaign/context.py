@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from loopsmith.agents.model import Model
+from loopsmith.agents.recording import Tape
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
@@ -45,6 +46,7 @@ class Context:
     stop: Stop
     workers: asyncio.Semaphore
     seed: str = ""  # what all seeds are made from: the campaign's id, or in a replay the recorded one's
+    tape: Tape | None = None  # records or replays the models
     observers: list[Observer] = field(default_factory=list)
     used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met

@@ -83,6 +83,7 @@ def open_campaign(
         context = Context(
             campaign=campaign,
             seed=tape.begin(campaign.id) if tape else "",
+            tape=tape,
             workflow=workflow,
             store=store,
             repository=repository,

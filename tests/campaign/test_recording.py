@@ -12,6 +12,7 @@ from loopsmith import workflow
 from loopsmith.agents.recording import stable_lines, to_record, to_replay
 from loopsmith.errors import ProviderError, UsageError
 from loopsmith.records import CampaignStatus
+from loopsmith.search.budget import End
 from loopsmith.tracker import open_store
 
 SECRET = "sk-secret-of-the-recording"
@@ -122,6 +123,26 @@ def test_a_recording_that_was_cut_off_goes_on_with_its_campaign(tmp_path, key):
     run(path, tape=to_replay(tmp_path / "tape"))
     before, after = (json.loads(recorded.decisions(path, number).split("\n")[0]) for number in (0, 1))
     assert before == after
+
+
+def test_a_replay_ends_where_a_clock_or_a_person_ended_the_recorded_campaign(tmp_path, key):
+    def script(body):
+        two = "Round 2" in json.dumps(body["messages"])
+        return by_turn([calls(bash={"command": f"sed -i 's/^X=.*/X={15 + two}/' program.sh"}), SUBMIT])(body)
+
+    def stop_after_two(context):
+        def observe(name, candidate, data):
+            if name == "round.finished" and data["number"] == 2:
+                context.stop.request(End(reason="stopped", message="by a person"))
+
+        context.observers.append(observe)
+
+    with model_server(script) as url:
+        path = tiny(tmp_path / "source", url, budget={"rounds": 10})
+        run(path, before=stop_after_two, tape=to_record(tmp_path / "tape"))
+    view = run(path, tape=to_replay(tmp_path / "tape"))
+    assert (view["campaign"]["stop_reason"], view["counts"]["candidates"]) == ("stopped", 2)
+    assert recorded.decisions(path, 0) == recorded.decisions(path, 1)
 
 
 def test_folders_that_will_not_do_are_refused_before_anything_starts(tmp_path, key):
