@@ -269,7 +269,11 @@ class EnsembleAgent(Section):
     @model_validator(mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
-        return {"agents": value} if isinstance(value, (list, tuple)) else value
+        value = {"agents": value} if isinstance(value, (list, tuple)) else value
+        listed = value.get("agents") if isinstance(value, dict) else None
+        if isinstance(listed, (list, tuple)) and any(_kind(item) == "ensemble" for item in listed):
+            raise ValueError("one of its agents is a list of agents itself; write all agents into one list")
+        return value
 
 
 AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | EnsembleAgent | OtherAgent

@@ -53,6 +53,8 @@ EXTRA = [
     ("agent: [{kind: openai, model: m, effrt: low}]",
      "5: unknown key `agent.agents.effrt` item 1; did you mean `agent.agents.effort` item 1?"),
     ("agent: [{kind: tuner, weight: 0}]", "5: `agent.agents.weight` item 1: must be above 0"),
+    ("agent: [{kind: tuner}, [{kind: tuner}]]",
+     "5: `agent`: one of its agents is a list of agents itself; write all agents into one list"),
     ("agent: []", "5: `agent.agents` is an empty list; it needs at least 1 item"),
     ("agent: {agents: [{kind: tuner}], choose: luck}", "5: `agent.choose` must be `weight` or `bandit`, not `luck`"),
     ("agent: {kind: openai, model: m, mode: guess}", "5: `agent.mode` must be `tools` or `patch`, not `guess`"),
