@@ -8,7 +8,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: install demo test lint types layers format bench clean
+.PHONY: install demo test lint types layers format bench recording clean
 
 install: $(VENV)/.installed
 
@@ -34,6 +34,9 @@ format: install
 
 bench: install
 	$(BIN)/python benchmarks/overhead.py
+
+recording: install  ## the recorded campaign of the tests, again: needed when prompts change
+	PYTHONPATH=tests $(BIN)/python tests/recorded.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

@@ -59,6 +59,10 @@ class Services(Protocol):
         """
         ...
 
+    async def pause(self, seconds: float) -> None:
+        """Wait out a provider's rate limit: it costs the worker no time, and another may work in its place."""
+        ...
+
     def progress(self, text: str) -> None:
         """Say in a few words what the worker is doing now, for the live line."""
         ...

@@ -234,6 +234,16 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Return:
+    """What one agent's decided candidates cost and brought."""
+
+    agent: str
+    candidates: int = 0
+    kept: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     id: int
     campaign_id: str
@@ -363,6 +373,7 @@ class Brief:
     metric: str
     direction: str  # minimize | maximize
     hypothesis: str = ""
+    agent: str = ""  # who of an ensemble is asked
     limits: WorkerLimits = WorkerLimits()
 
 
@@ -370,7 +381,8 @@ class Brief:
 class Report:
     """What a worker says it did. Only what the workspace holds counts as the change."""
 
-    finish_reason: str  # submitted | stopped | turns | wall_clock | cost_usd | tokens | error
+    # submitted | stopped | turns | wall_clock | cost_usd | tokens | context | no_progress | unusable | error
+    finish_reason: str
     summary: str = ""
     hypothesis: str = ""
     tried: str = ""  # what was tried and did not work

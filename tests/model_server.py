@@ -1,12 +1,13 @@
 """A model endpoint on loopback with scripted answers: the one thing that tests fake, behind the real SDKs.
 
-It speaks the Anthropic Messages API and OpenAI's Chat Completions, not streamed:
+It speaks the Anthropic Messages API and OpenAI's Chat Completions and Responses, not streamed:
 
     with model_server([calls(view={"path": "a.py"}), say("done")]) as url:
         ...  # base_url=url for either SDK; url.requests holds the requests so far
 
 An answer is a dict: `text` and `tool_calls`, or a failure (`status`, or `drop`). A script is a sequence of answers, of
-which the last repeats, or a function from a request's body to an answer.
+which the last repeats, or a function from a request's body to an answer. `held` is a function that gets the connection
+instead of an answer.
 """
 
 import json
@@ -53,7 +54,8 @@ def by_turn(answers: Sequence[Answer]) -> Callable[[dict[str, Any]], Answer]:
     """The same script for each of many conversations at once: by how often the model spoke in it before."""
 
     def answer(body: dict[str, Any]) -> Answer:
-        turn = sum(message["role"] == "assistant" for message in body["messages"])
+        items = body.get("messages") or body["input"]
+        turn = sum(item.get("role") == "assistant" or item.get("type") == "function_call" for item in items)
         return answers[min(turn, len(answers) - 1)]
 
     return answer
@@ -88,14 +90,17 @@ def model_server(script: Script, *, delay: float = 0.0) -> Iterator[Url]:
                 number = len(url.requests)
             answer = script(body) if callable(script) else script[min(number, len(script)) - 1]
             time.sleep(answer.get("delay", delay))
-            if answer.get("drop"):
+            if "held" in answer:
+                answer["held"](self.connection)
+            if answer.get("drop") or "held" in answer:
                 self.close_connection = True
             elif "status" in answer:
                 self.reply(answer["status"], {"type": "error", "error": answer["error"]}, answer["headers"])
             elif "raw" in answer:
                 self.reply(200, answer["raw"], {})
             else:
-                shape = anthropic_reply if self.path.split("?")[0].endswith("/messages") else openai_reply
+                name = self.path.split("?")[0].rpartition("/")[2]
+                shape = {"messages": anthropic_reply, "responses": responses_reply}.get(name, openai_reply)
                 self.reply(200, shape(body, answer, number), {})
 
         def reply(self, status: int, payload: Any, headers: dict[str, str]) -> None:
@@ -175,6 +180,41 @@ def openai_reply(body: dict[str, Any], answer: Answer, number: int) -> dict[str,
         "created": int(time.time()),
         "model": body["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": answer.get("usage", usage),
+    }
+
+
+def responses_reply(body: dict[str, Any], answer: Answer, number: int) -> dict[str, Any]:
+    output: list[dict[str, Any]] = [*answer.get("blocks", [])]
+    if answer.get("text"):
+        kind = "refusal" if answer.get("stop") == "refused" else "output_text"
+        part = {"type": kind, "refusal" if kind == "refusal" else "text": answer["text"], "annotations": []}
+        message = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+        output.append({"id": f"msg_{number}", **message})
+    for index, call in enumerate(answer.get("tool_calls", [])):
+        arguments = call["input"] if isinstance(call["input"], str) else json.dumps(call["input"])
+        ids = {"id": f"fc_{number}_{index}", "call_id": f"call_{number}_{index}", "status": "completed"}
+        output.append({"type": "function_call", "name": call["name"], "arguments": arguments, **ids})
+    prompt, completion = size(body) // 4, size(answer) // 4
+    usage = {
+        "input_tokens": prompt,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": completion,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": prompt + completion,
+    }
+    cut = answer.get("stop") == "length"
+    return {
+        "id": f"resp_{number}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "model": body["model"],
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "usage": answer.get("usage", usage),
     }
 

@@ -22,6 +22,7 @@ class Ledger:
     rows: list[Usage] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    paused: list[float] = field(default_factory=list)
     memory: tuple[Reflection, ...] = ()
     broken: Callable[[], Sequence[str]] = tuple  # what `problems` says
 
@@ -48,6 +49,10 @@ class Ledger:
     def progress(self, text: str) -> None:
         self.said.append(text)
 
+    async def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+        await asyncio.sleep(seconds)
+
     @property
     def spent(self) -> Spent:
         return Spent(cost_usd=sum(row.cost_usd for row in self.rows))
@@ -71,7 +76,9 @@ def make_brief(prompt: str = "Make it fast.", **limits: Any) -> Brief:
 
 def settings(kind: str, url: str, **more: Any) -> ModelAgent:
     given = {"base_url": str(url), "price": {"input": 3, "cached": 0.3, "output": 15}, "model": "test-model", **more}
-    return AnthropicAgent(kind="anthropic", **given) if kind == "anthropic" else OpenAIAgent(kind="openai", **given)
+    if kind == "anthropic":
+        return AnthropicAgent(kind="anthropic", **given)
+    return OpenAIAgent(kind="openai", api="responses" if kind == "responses" else "chat", **given)
 
 
 def work(

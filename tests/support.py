@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from loopsmith import workflow
+from loopsmith.agents.recording import Tape
 from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
@@ -44,10 +45,10 @@ def setting_x(*values: object) -> dict[str, Any]:
     return {"kind": "scripted", "commands": [f"sed -i 's/^X=.*/X={value}/' program.sh" for value in values]}
 
 
-def run(path: Path, *overrides: str, new: bool = False, before: Any = None) -> dict[str, Any]:
+def run(path: Path, *overrides: str, new: bool = False, before: Any = None, tape: Tape | None = None) -> dict[str, Any]:
     """Run or resume the campaign; gives its status, as `status --json` prints it."""
     loaded = workflow.load(path, overrides)
-    with open_campaign(loaded, StateFolder(loaded.state), new=new) as context:
+    with open_campaign(loaded, StateFolder(loaded.state), new=new, tape=tape) as context:
         if before is not None:
             before(context)
         asyncio.run(run_campaign(context))

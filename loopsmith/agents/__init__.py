@@ -12,24 +12,72 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from loopsmith.agents.model import Model
+from loopsmith.agents.recording import Tape
 from loopsmith.errors import WorkflowError
 from loopsmith.log import register_secret
 from loopsmith.protocols import Agent
-from loopsmith.workflow.agent import AgentSettings, ModelAgent
+from loopsmith.workflow.agent import AgentSettings, AnthropicAgent, EnsembleAgent, ModelAgent, OpenAIAgent, SingleAgent
 from loopsmith.workflow.schema import Settings
+from loopsmith.workflow.values import Secret
 
 GROUP = "loopsmith.agents"
 PLACEHOLDER = "none"  # sent where an endpoint of one's own needs no key; the SDKs insist on one
 
 
-def build(settings: Settings) -> tuple[Agent, Model | None]:
+def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Model | None]:
     """The agent that the settings ask for, and the model that plans its rounds, if one is wanted and there is one.
+
+    Args:
+        tape: records or replays every model.
 
     Raises:
         WorkflowError: no such agent is installed, or its settings cannot work.
     """
-    kind, search = settings.agent.kind, settings.search
+    agent: Agent
+    if isinstance(settings.agent, EnsembleAgent):
+        agent = build_ensemble(settings.agent, tape)
+    else:
+        agent = build_one(settings.agent, tape)
+    search = settings.search
+    plans = search.candidates_per_round > 1 if search.plan is None else search.plan
+    return agent, getattr(agent, "model", None) if plans else None
+
+
+def build_ensemble(settings: EnsembleAgent, tape: Tape | None = None) -> Agent:
+    """Its agents, each under a name of its own.
+
+    Raises:
+        WorkflowError: with the problems of all of them.
+    """
+    from loopsmith.agents.ensemble import Ensemble, with_names
+
+    members: dict[str, Agent] = {}
+    weights: dict[str, float] = {}
+    problems: list[str] = []
+    for each in with_names(settings.agents):
+        try:
+            agent = build_one(each, tape)
+        except WorkflowError as error:
+            problems += error.problems
+            continue
+        name, number = agent.name, 1
+        while name in members:
+            number += 1
+            name = f"{agent.name}#{number}"
+        members[name], weights[name] = agent, float(getattr(each, "weight", 1))
+    if problems:
+        raise WorkflowError(*problems)
+    return Ensemble(members, weights, settings.choose)
+
+
+def build_one(settings: SingleAgent, tape: Tape | None = None) -> Agent:
+    """One agent, by its entry point.
+
+    Raises:
+        WorkflowError: it is not installed, or its settings cannot work.
+    """
     points = {point.name: point for point in entry_points(group=GROUP)}
+    kind = settings.kind
     if kind not in points:
         known = ", ".join(sorted(points)) or "none; install loopsmith itself with pip"
         raise WorkflowError(f"no agent `{kind}` is installed; there are: {known}")
@@ -37,9 +85,12 @@ def build(settings: Settings) -> tuple[Agent, Model | None]:
         factory = cast(Callable[[AgentSettings], Agent], points[kind].load())
     except (ImportError, AttributeError) as error:
         raise WorkflowError(f"agent `{kind}` ({points[kind].value}) cannot be loaded: {error}") from error
-    agent = factory(settings.agent)
-    plans = search.candidates_per_round > 1 if search.plan is None else search.plan
-    return agent, getattr(agent, "model", None) if plans else None
+    if tape is not None and tape.replays and isinstance(settings, ModelAgent):
+        settings = settings.model_copy(update={"api_key": Secret(PLACEHOLDER)})  # nobody is asked
+    agent = factory(settings)
+    if tape is not None and (model := getattr(agent, "model", None)) is not None:
+        agent.model = tape.around(model)  # type: ignore[attr-defined]
+    return agent
 
 
 def build_model(settings: ModelAgent) -> Model:
@@ -48,7 +99,7 @@ def build_model(settings: ModelAgent) -> Model:
     Raises:
         WorkflowError: its key or its price is missing; every problem at once.
     """
-    from loopsmith.agents.pricing import pricing
+    from loopsmith.agents.pricing import listed_context, pricing
 
     problems: list[str] = []
     key = settings.api_key.get_secret_value()
@@ -67,10 +118,18 @@ def build_model(settings: ModelAgent) -> Model:
     if problems:
         raise WorkflowError(*problems)
     register_secret(key)
-    if settings.kind == "anthropic":
+    context = settings.context_tokens or (
+        None if settings.price is not None and settings.base_url else listed_context(settings.kind, settings.model, url)
+    )
+    if isinstance(settings, AnthropicAgent):
         from loopsmith.agents.anthropic import AnthropicModel
 
-        return AnthropicModel(settings, key, cost)
+        return AnthropicModel(settings, key, cost, context)
+    assert isinstance(settings, OpenAIAgent)
+    if settings.api == "responses":
+        from loopsmith.agents.responses import ResponsesModel
+
+        return ResponsesModel(settings, key, cost, context)
     from loopsmith.agents.openai import OpenAIModel
 
-    return OpenAIModel(settings, key, cost)
+    return OpenAIModel(settings, key, cost, context)

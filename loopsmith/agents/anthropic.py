@@ -8,9 +8,10 @@ from typing import Any
 import anthropic
 
 from loopsmith.agents.connection import Connection
+from loopsmith.agents.line import Line
 from loopsmith.agents.model import (
     Completion,
-    ConversationError,
+    ContextFull,
     Message,
     Stop,
     Tokens,
@@ -23,20 +24,25 @@ from loopsmith.agents.model import (
 from loopsmith.agents.pricing import Pricing
 from loopsmith.agents.retry import Endpoint, failure, silence
 from loopsmith.errors import LoopsmithError, ProviderError
-from loopsmith.workflow.agent import ModelAgent
+from loopsmith.workflow.agent import AnthropicAgent
 
 CONNECT_TIMEOUT = 10.0  # seconds
+CACHE = {"type": "ephemeral"}  # for five minutes, longer than a turn mostly takes
 STOPS = {"tool_use": Stop.TOOLS, "max_tokens": Stop.LENGTH, "refusal": Stop.REFUSED}
 
 
 class AnthropicModel:
-    """`Model` over AsyncAnthropic. Every request marks its end for the provider's prompt cache."""
+    """`Model` over AsyncAnthropic.
 
-    def __init__(self, settings: ModelAgent, key: str, cost: Pricing):
-        self.settings, self.cost = settings, cost
-        self.name, self.max_tokens = f"anthropic/{settings.model}", settings.max_tokens
-        self.answered = False
-        self._may_force = True
+    Cached by the provider are the tools and the system prompt, which all workers share, the first message, which holds
+    the brief, and the whole of each request for the next one.
+    """
+
+    def __init__(self, settings: AnthropicAgent, key: str, cost: Pricing, context_tokens: int | None = None):
+        self.settings, self.cost, self.context_tokens = settings, cost, context_tokens
+        self.name, self.max_tokens = settings.name or f"anthropic/{settings.model}", settings.max_tokens
+        self.answered, self.line = False, Line()
+        self._may_force = settings.thinking in (None, "off")
         self._connection = Connection(
             lambda: anthropic.AsyncAnthropic(api_key=key, base_url=settings.base_url, max_retries=0)
         )
@@ -65,12 +71,14 @@ class AnthropicModel:
         request: dict[str, Any] = {
             "model": self.settings.model,
             "max_tokens": self.max_tokens,
-            "system": system,
+            "system": [{"type": "text", "text": system, "cache_control": CACHE}],
             "messages": [_message(message) for message in messages if not _empty(message)],
-            "cache_control": {"type": "ephemeral"},
             "timeout": anthropic.Timeout(seconds, connect=CONNECT_TIMEOUT),
+            **self._reasoning(),
         }
         if tools:
+            _mark_first(request["messages"])
+            request["cache_control"] = CACHE  # of its end: the next call begins with all of it
             request["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
             ]
@@ -92,22 +100,34 @@ class AnthropicModel:
         self.answered = True
         return self._completion(reply)
 
+    def _reasoning(self) -> dict[str, Any]:
+        thinking, effort = self.settings.thinking, self.settings.effort
+        found: dict[str, Any] = {}
+        if isinstance(thinking, int):
+            found["thinking"] = {"type": "enabled", "budget_tokens": thinking}
+        elif thinking is not None:
+            found["thinking"] = {"type": "disabled" if thinking == "off" else thinking}
+        if effort is not None:
+            found["output_config"] = {"effort": effort}
+        return found
+
     def _completion(self, reply: Any) -> Completion:
         if not isinstance(reply, anthropic.types.Message) or not isinstance(reply.content, list):
             raise ProviderError(f"{self._endpoint.url} does not speak the Anthropic Messages API; check agent.base_url")
-        if reply.stop_reason == "model_context_window_exceeded":
-            raise ConversationError(f"the conversation is too long for {self.settings.model}")
-        stop = STOPS.get(reply.stop_reason or "", Stop.END)
-        calls = [tool_call(block.id, block.name, block.input) for block in reply.content if block.type == "tool_use"]
         usage = reply.usage
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        tokens = Tokens(
+            input=usage.input_tokens + cached + written, cached=cached, written=written, output=usage.output_tokens
+        )
+        if reply.stop_reason == "model_context_window_exceeded":
+            raise ContextFull(f"the conversation is too long for {self.settings.model}", tokens)
+        stop = STOPS.get(reply.stop_reason or "", Stop.END)
+        calls = [tool_call(block.id, block.name, block.input) for block in reply.content if block.type == "tool_use"]
         return Completion(
             text="".join(block.text for block in reply.content if block.type == "text"),
             calls=whole(calls, stop),
             stop=stop,
-            tokens=Tokens(
-                input=usage.input_tokens + cached + written, cached=cached, written=written, output=usage.output_tokens
-            ),
+            tokens=tokens,
             native=[block.to_dict(mode="json") for block in reply.content],
         )
 
@@ -123,10 +143,20 @@ def _empty(message: Message) -> bool:
     return isinstance(message, Completion) and not message.native
 
 
+def _mark_first(messages: list[dict[str, Any]]) -> None:
+    """Mark the first message's end for the cache."""
+    content = messages[0]["content"] if messages else None
+    if isinstance(content, str):
+        messages[0]["content"] = [{"type": "text", "text": content, "cache_control": CACHE}]
+
+
 def _message(message: Message) -> dict[str, Any]:
     match message:
-        case UserMessage(text=text):
+        case UserMessage(text=text, shared=""):
             return {"role": "user", "content": text}
+        case UserMessage(text=text, shared=shared):
+            blocks = [{"type": "text", "text": shared, "cache_control": CACHE}, {"type": "text", "text": text}]
+            return {"role": "user", "content": blocks}
         case ToolMessage(results=results):
             blocks = [
                 {

@@ -1,18 +1,21 @@
 """A conversation with a model, as money sees it: each call is reserved, made, repeated if need be, and settled."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from loopsmith.agents.arguments import BadArguments, read, tool
 from loopsmith.agents.model import (
     Completion,
+    ConversationError,
     Message,
     Model,
+    OutOfTime,
     Stop,
     Tokens,
     Tool,
@@ -21,17 +24,15 @@ from loopsmith.agents.model import (
     ToolResult,
     UserMessage,
 )
-from loopsmith.agents.retry import PATIENCE, Unanswered, persist
+from loopsmith.agents.recording import Recorded
+from loopsmith.agents.retry import LONGEST_WAIT, PATIENCE, Pause, RateLimited, Unanswered, persist
 from loopsmith.errors import LoopsmithError, ProviderError
 from loopsmith.records import Usage
+from loopsmith.workflow.units import format_duration
 
 A = TypeVar("A", bound=BaseModel)
 BYTES_PER_TOKEN = 2  # text and code have three or four, so that what is reserved covers what is used
 OVERHEAD = 1000  # tokens that providers add of their own, for the tools mostly
-
-
-class OutOfTime(Exception):
-    """The deadline came while the model was awaited."""
 
 
 @dataclass(kw_only=True)
@@ -41,7 +42,9 @@ class Conversation:
     Args:
         role: as the ledger shows it: worker or planner.
         reserve, settle: the ledger's verbs, as in `protocols.Services`.
-        deadline: of the `time.monotonic` clock; None: no limit.
+        deadline: of the `time.monotonic` clock; None: no limit. The time that a rate limit takes is added to it.
+        pause: waits out a rate limit of so many seconds.
+        scope: what tells this conversation from others with the same words, such as the candidate; for a recording.
     """
 
     model: Model
@@ -52,6 +55,13 @@ class Conversation:
     tools: Sequence[Tool]
     deadline: float | None = None
     messages: list[Message] = field(default_factory=list)
+    pause: Pause = asyncio.sleep
+    scope: str = ""
+    rested: float = 0.0  # seconds that rate limits took
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, Recorded):
+            self.model = self.model.of(self.role, self.scope)
 
     async def ask(self, *, force: str | None = None) -> Completion:
         """The model's answer to the messages so far. It joins them.
@@ -59,11 +69,20 @@ class Conversation:
         Raises:
             LimitReached: the ledger does not allow the call; nothing was spent.
             OutOfTime: the deadline came.
+            ContextFull: the messages are longer than the model's context.
             ConversationError: this conversation cannot go on.
             ProviderError: no conversation can. An endpoint that stays silent is one of these, so that no candidate
                 is blamed for it.
         """
-        begun, most, row = time.monotonic(), self.bound(), None
+        try:
+            return await self._ask(force)
+        except OutOfTime:
+            if isinstance(self.model, Recorded):
+                self.model.late(self.system, self.messages, self.tools)
+            raise
+
+    async def _ask(self, force: str | None) -> Completion:
+        begun, most, row, rested = time.monotonic(), self.bound(), None, self.rested
         if self.deadline is not None and begun >= self.deadline:
             raise OutOfTime
 
@@ -80,17 +99,42 @@ class Conversation:
                 raise
 
         try:
-            answer = await persist(attempt, answered=self.model.answered, deadline=self.deadline)
-        except LoopsmithError as error:
+            answer = await persist(
+                attempt,
+                answered=self.model.answered,
+                deadline=lambda: self.deadline,
+                line=self.model.line,
+                rest=self._rest,
+            )
+        except OutOfTime:  # of a replay
             if row is not None:
                 self.settle(row, self._usage(Tokens(), begun))
+            raise
+        except LoopsmithError as error:
+            if row is not None:
+                used = error.tokens if isinstance(error, ConversationError) else None
+                self.settle(row, self._usage(used or Tokens(), begun))
             if isinstance(error, Unanswered):
-                raise self._silence(error, time.monotonic() - begun) from error
+                raise self._silence(error, time.monotonic() - begun - (self.rested - rested)) from error
             raise
         assert row is not None
         self.settle(row, self._usage(answer.tokens or most, begun))
+        answer = replace(
+            answer,
+            text=_sendable(answer.text),
+            calls=tuple(replace(call, arguments=_sendable(call.arguments)) for call in answer.calls),
+            native=_sendable(answer.native),
+        )
         self.messages.append(answer)
         return answer
+
+    async def _rest(self, seconds: float) -> None:
+        begun = time.monotonic()
+        await self.pause(seconds)
+        waited = time.monotonic() - begun
+        self.rested += waited
+        if self.deadline is not None:
+            self.deadline += waited
 
     def bound(self) -> Tokens:
         """The most that the next call can use: what the provider counted last, what was said since, a full answer."""
@@ -104,6 +148,14 @@ class Conversation:
     def _silence(self, error: Unanswered, seconds: float) -> Exception:
         """What silence means: a worker that was answered before may have run out of its own time."""
         answered = any(isinstance(message, Completion) for message in self.messages)
+        if isinstance(error, RateLimited) and (error.retry_after or 0) > LONGEST_WAIT:
+            asked = format_duration(round(error.retry_after or 0))
+            return ProviderError(f"{self.model.name} is rate limited for {asked} ({error}); run again then")
+        if self.model.line.broken:
+            return ProviderError(
+                f"every call of {self.model.name} in the last minutes failed, {self.model.line.failures} in a row "
+                f"({error}); check the provider's status and the network, then run again"
+            )
         if answered and self.deadline is not None and seconds < PATIENCE:
             return OutOfTime()
         return ProviderError(
@@ -133,11 +185,13 @@ async def complete_once(
     reserve: Callable[[Usage], int],
     settle: Callable[[int, Usage], None],
     deadline: float | None = None,
+    scope: str = "",
 ) -> A | None:
     """One structured answer, through a tool that the model must call.
 
     Args:
         answer: what to answer with; its docstring and its fields' descriptions are shown to the model.
+        scope: as in `Conversation`.
 
     Returns:
         None if the model does not give one, asked twice.
@@ -154,6 +208,7 @@ async def complete_once(
         system=system,
         tools=(wanted,),
         deadline=deadline,
+        scope=scope,
         messages=[UserMessage(text=prompt)],
     )
     async with model.connected():
@@ -182,6 +237,15 @@ def _written_out(reply: Completion, wanted: Tool) -> ToolCall:
     except json.JSONDecodeError:
         return ToolCall(id="", name=wanted.name, arguments={}, problem=f"call the tool `{wanted.name}`")
     return ToolCall(id="", name=wanted.name, arguments=arguments if isinstance(arguments, dict) else {})
+
+
+def _sendable(value: Any) -> Any:
+    """The value without halves of characters, which JSON may hold and no request can carry back."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(item) for key, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, list) else value
 
 
 def _tokens(text: str) -> int:

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from loopsmith.agents import build_model
-from loopsmith.agents.conversation import Conversation, OutOfTime
+from loopsmith.agents.compaction import compacted
+from loopsmith.agents.conversation import Conversation
 from loopsmith.agents.model import (
     Completion,
+    ContextFull,
     ConversationError,
     Message,
     Model,
+    OutOfTime,
     Stop,
     ToolCall,
     ToolMessage,
     ToolResult,
     UserMessage,
 )
+from loopsmith.agents.patch import PatchWorker, check_size
+from loopsmith.agents.progress import Progress
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
 from loopsmith.agents.tools import TOOLS, Submitted, Toolbox
 from loopsmith.errors import LimitReached
@@ -27,6 +32,8 @@ from loopsmith.log import mask
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Report
 from loopsmith.workflow.agent import ModelAgent
+
+KEPT_TURNS = 3  # whose tool output is kept when room is made before the context is full
 
 
 class Ended(Exception):
@@ -39,22 +46,26 @@ class Ended(Exception):
 class ToolLoop:
     """`Agent` over any `Model`."""
 
-    def __init__(self, settings: ModelAgent):
-        self.model = build_model(settings)
+    def __init__(self, settings: ModelAgent, model: Model | None = None):
+        self.settings, self.model = settings, model or build_model(settings)
         self.name = self.model.name
 
     def check(self, folder: Path, files: Sequence[str]) -> None:
-        """Nothing is left to check: without a key and a price the agent could not be built."""
+        """See `protocols.Agent`; without a key and a price the agent could not be built."""
+        if self.settings.mode == "patch":
+            check_size(folder, files)
 
     async def work(self, brief: Brief, workspace: Workspace, services: Services) -> Report:
         """See `protocols.Agent`."""
-        return await Worker(self.model, brief, workspace, services).run()
+        if self.settings.mode == "patch":
+            return await PatchWorker(self.model, brief, workspace, services).run()
+        return await Worker(self.model, brief, workspace, services, idle_turns=self.settings.idle_turns).run()
 
 
 class Worker:
     """One run of the loop: run -> step -> query -> execute."""
 
-    def __init__(self, model: Model, brief: Brief, workspace: Workspace, services: Services):
+    def __init__(self, model: Model, brief: Brief, workspace: Workspace, services: Services, *, idle_turns: int):
         limit = brief.limits.wall_clock
         deadline = None if limit is None else time.monotonic() + limit
         self.brief, self.services = brief, services
@@ -68,9 +79,12 @@ class Worker:
             system=SYSTEM,
             tools=TOOLS,
             deadline=deadline,
+            pause=services.pause,
+            scope=brief.candidate_id.rpartition(".")[2],
         )
+        self.progress = Progress(idle_turns)
         self.turns = 0
-        self.nudged = False
+        self.nudged = self.squeezed = False
 
     async def run(self) -> Report:
         self.transcript.write_text(json.dumps({"system": SYSTEM}) + "\n")
@@ -92,8 +106,13 @@ class Worker:
             raise self.ended("turns")
         self.turns += 1
         self.services.progress(f"turn {self.turns}: thinking")
+        bound, window = self.talk.bound(), self.talk.model.context_tokens
+        if window is not None and bound.input + bound.output > window:
+            self.make_room(keep=KEPT_TURNS)
         try:
-            answer = await self.talk.ask()
+            answer = await self.ask()
+        except ContextFull as full:
+            raise self.ended("context") from full
         except LimitReached as reached:
             raise self.ended(reached.limit.rpartition(".")[2]) from reached
         except OutOfTime as late:
@@ -103,6 +122,28 @@ class Worker:
         self.record(answer)
         return answer
 
+    async def ask(self) -> Completion:
+        """An answer, after one compaction if the context is full."""
+        try:
+            answer = await self.talk.ask()
+        except ContextFull:
+            if self.squeezed or not self.make_room(keep=1):
+                raise
+            self.squeezed = True
+            answer = await self.talk.ask()
+        self.tools.deadline = self.talk.deadline  # a rate limit moves it
+        return answer
+
+    def make_room(self, keep: int) -> bool:
+        """Leave stale tool output out of the conversation, if there is enough of it."""
+        shorter = compacted(self.talk.messages, keep=keep)
+        if shorter is None:
+            return False
+        self.talk.messages = shorter
+        self.progress.forget()
+        self.note("Compaction", kept_turns=keep)
+        return True
+
     async def execute(self, answer: Completion) -> None:
         """Run the calls of one answer in order, and tell the model what came out."""
         if answer.stop is Stop.REFUSED:
@@ -111,7 +152,8 @@ class Worker:
             if self.nudged:
                 raise self.ended("stopped")
             self.nudged = True
-            return self.say(UserMessage(text=CUT_OFF if answer.stop is Stop.LENGTH else GO_ON))
+            self.say(UserMessage(text=CUT_OFF if answer.stop is Stop.LENGTH else GO_ON))
+            return
         self.nudged = False
         results: list[ToolResult] = []
         for call in answer.calls:
@@ -125,17 +167,25 @@ class Worker:
             except Submitted as done:
                 raise self.ended("submitted", **done.words.model_dump()) from None
         left = None if self.talk.deadline is None else self.talk.deadline - time.monotonic()
-        note = ending(self.brief.limits, self.turns, left)
+        note = self.progress.turn([*zip(answer.calls, results, strict=True)], edited=self.tools.edited())
+        note += ending(self.brief.limits, self.turns, left)
         results[-1] = replace(results[-1], text=results[-1].text + note)
-        return self.say(ToolMessage(results=tuple(results)))
+        self.say(ToolMessage(results=tuple(results)))
+        if self.progress.stopped:
+            own = self.tools.offered.lesson if self.tools.offered else ""
+            why = f"the worker was stopped without progress: {self.progress.stopped}"
+            raise self.ended("no_progress", lesson=f"{own} ({why})" if own else why)
 
     def say(self, message: Message) -> None:
         self.talk.messages.append(message)
         self.record(message)
 
     def record(self, message: Message) -> None:
+        self.note(type(message).__name__, **asdict(message))
+
+    def note(self, kind: str, **data: Any) -> None:
         with self.transcript.open("a") as file:
-            file.write(mask(json.dumps({"kind": type(message).__name__, **asdict(message)})) + "\n")
+            file.write(mask(json.dumps({"kind": kind, **data})) + "\n")
 
     def ended(self, reason: str, **words: Any) -> Ended:
         """The end, with the words of its submit, or else the model's last words as the summary."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from loopsmith.agents.line import Line
 from loopsmith.errors import LoopsmithError
 
 
@@ -41,7 +42,14 @@ class ToolResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserMessage:
+    """What loopsmith says.
+
+    Attributes:
+        shared: text before it that other conversations begin with too, so that a provider's cache can serve them all.
+    """
+
     text: str
+    shared: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +119,23 @@ def whole(calls: Sequence[ToolCall], stop: Stop) -> tuple[ToolCall, ...]:
 
 
 class ConversationError(LoopsmithError):
-    """This conversation cannot go on (its context is full, its content is refused); another one can."""
+    """This conversation cannot go on (its content is refused, say); another one can.
+
+    Args:
+        tokens: what the call used all the same.
+    """
+
+    def __init__(self, message: str, tokens: Tokens | None = None):
+        self.tokens = tokens
+        super().__init__(message)
+
+
+class ContextFull(ConversationError):
+    """The conversation is longer than the model's context."""
+
+
+class OutOfTime(Exception):
+    """The deadline came while the model was awaited."""
 
 
 class Model(Protocol):
@@ -119,7 +143,13 @@ class Model(Protocol):
 
     name: str  # kind/model, as it is shown and stored
     max_tokens: int  # output tokens of one call, at most
-    answered: bool  # whether any call was ever answered in this process
+    context_tokens: int | None  # what a prompt and its answer may have; None: not known
+    line: Line  # to its provider
+
+    @property
+    def answered(self) -> bool:
+        """Whether any call was ever answered in this process."""
+        ...
 
     def cost(self, tokens: Tokens) -> float:
         """Dollars for one call."""

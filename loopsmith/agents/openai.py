@@ -1,7 +1,8 @@
-"""Any model behind an OpenAI-compatible endpoint, through the openai SDK's Chat Completions."""
+"""Any model behind an OpenAI-compatible endpoint, through the openai SDK: Chat Completions, or Responses."""
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,6 +12,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from loopsmith.agents.connection import Connection
+from loopsmith.agents.line import Line
 from loopsmith.agents.model import (
     Completion,
     Message,
@@ -25,7 +27,7 @@ from loopsmith.agents.model import (
 from loopsmith.agents.pricing import Pricing
 from loopsmith.agents.retry import Endpoint, failure, silence
 from loopsmith.errors import LoopsmithError, ProviderError
-from loopsmith.workflow.agent import ModelAgent
+from loopsmith.workflow.agent import OpenAIAgent
 
 CONNECT_TIMEOUT = 10.0  # seconds
 STOPS = {"tool_calls": Stop.TOOLS, "length": Stop.LENGTH, "content_filter": Stop.REFUSED}
@@ -33,21 +35,19 @@ OWN_HOSTS = ("openai.com", "openai.azure.com")
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")  # other makers' fields, wanted back by them
 
 
-class OpenAIModel:
-    """`Model` over AsyncOpenAI."""
+class Endpointed(ABC):
+    """What both APIs share: the client, the endpoint, and how a call is made and fails."""
 
-    def __init__(self, settings: ModelAgent, key: str, cost: Pricing):
-        self.settings, self.cost = settings, cost
-        self.name, self.max_tokens = f"openai/{settings.model}", settings.max_tokens
-        self.answered = False
+    def __init__(self, settings: OpenAIAgent, key: str, cost: Pricing, context_tokens: int | None = None):
+        self.settings, self.cost, self.context_tokens = settings, cost, context_tokens
+        self.name, self.max_tokens = settings.name or f"openai/{settings.model}", settings.max_tokens
+        self.answered, self.line = False, Line()
         self._may_force = True
         self._connection = Connection(
             lambda: openai.AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
         )
         url = str(self._connection.client.base_url).rstrip("/")
-        # OpenAI's reasoning models refuse the old name; many other servers do not know the new one.
-        own = (urlsplit(url).hostname or "").endswith(OWN_HOSTS)
-        self._length_key = "max_completion_tokens" if own else "max_tokens"
+        self._own = (urlsplit(url).hostname or "").endswith(OWN_HOSTS)
         self._endpoint = Endpoint(model=settings.model, url=url, key=str(settings.api_key), secret=key)
 
     def connected(self) -> AbstractAsyncContextManager[object]:
@@ -65,30 +65,16 @@ class OpenAIModel:
     ) -> Completion:
         """See `Model.complete`."""
         seconds = min(self.settings.timeout, timeout or self.settings.timeout)
-        request: dict[str, Any] = {
-            "model": self.settings.model,
-            self._length_key: self.max_tokens,
-            "messages": [
-                {"role": "system", "content": system},
-                *(part for message in messages for part in _messages(message)),
-            ],
-            "timeout": openai.Timeout(seconds, connect=CONNECT_TIMEOUT),
-        }
-        if tools:
-            request["tools"] = [
-                {
-                    "type": "function",
-                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-                }
-                for tool in tools
-            ]
+        request = self._request(system, messages, tools)
         if force and self._may_force:
-            request["tool_choice"] = {"type": "function", "function": {"name": force}}
+            request["tool_choice"] = self._forced(force)
         if self.settings.temperature is not None:
             request["temperature"] = self.settings.temperature
         try:
             async with self._connection.use() as client, asyncio.timeout(seconds):
-                reply = await client.chat.completions.create(**request)
+                reply = await self._create(
+                    client, request | {"timeout": openai.Timeout(seconds, connect=CONNECT_TIMEOUT)}
+                )
         except openai.BadRequestError as error:
             if force and self._may_force and "tool_choice" in str(error):  # a server that cannot force a call
                 self._may_force = False
@@ -98,6 +84,64 @@ class OpenAIModel:
             raise self._failure(error) from error
         self.answered = True
         return self._completion(reply)
+
+    @abstractmethod
+    def _request(self, system: str, messages: Sequence[Message], tools: Sequence[Tool]) -> dict[str, Any]:
+        """The call's arguments, without choice of tool, temperature and timeout."""
+
+    @abstractmethod
+    def _forced(self, name: str) -> dict[str, Any]:
+        """The choice of tool that forces one."""
+
+    @abstractmethod
+    async def _create(self, client: openai.AsyncOpenAI, request: dict[str, Any]) -> Any:
+        """Make the call."""
+
+    @abstractmethod
+    def _completion(self, reply: Any) -> Completion:
+        """What the SDK gave, read."""
+
+    def _failure(self, error: Exception) -> LoopsmithError:
+        if isinstance(error, openai.APIStatusError):
+            body = error.body if isinstance(error.body, dict) else {}
+            text = str(body.get("message") or error.message)
+            return failure(
+                self._endpoint, error.status_code, text, f"{error.type} {error.code}", error.response.headers
+            )
+        return silence(self._endpoint, error)
+
+
+class OpenAIModel(Endpointed):
+    """`Model` over Chat Completions."""
+
+    def _request(self, system: str, messages: Sequence[Message], tools: Sequence[Tool]) -> dict[str, Any]:
+        # OpenAI's reasoning models refuse the old name; many other servers do not know the new one.
+        length = "max_completion_tokens" if self._own else "max_tokens"
+        request: dict[str, Any] = {
+            "model": self.settings.model,
+            length: self.max_tokens,
+            "messages": [
+                {"role": "system", "content": system},
+                *(part for message in messages for part in _messages(message)),
+            ],
+        }
+        if tools:
+            request["tools"] = [
+                {
+                    "type": "function",
+                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+                }
+                for tool in tools
+            ]
+        if self.settings.effort is not None:
+            request["reasoning_effort"] = self.settings.effort
+        return request
+
+    def _forced(self, name: str) -> dict[str, Any]:
+        return {"type": "function", "function": {"name": name}}
+
+    async def _create(self, client: openai.AsyncOpenAI, request: dict[str, Any]) -> Any:
+        return await client.chat.completions.create(**request)
 
     def _completion(self, reply: Any) -> Completion:
         if not isinstance(reply, ChatCompletion) or not (reply.choices or hasattr(reply, "error")):
@@ -128,15 +172,6 @@ class OpenAIModel:
             native=native,
         )
 
-    def _failure(self, error: Exception) -> LoopsmithError:
-        if isinstance(error, openai.APIStatusError):
-            body = error.body if isinstance(error.body, dict) else {}
-            text = str(body.get("message") or error.message)
-            return failure(
-                self._endpoint, error.status_code, text, f"{error.type} {error.code}", error.response.headers
-            )
-        return silence(self._endpoint, error)
-
 
 def _tokens(reply: ChatCompletion) -> Tokens | None:
     usage = reply.usage
@@ -153,8 +188,8 @@ def _tokens(reply: ChatCompletion) -> Tokens | None:
 
 def _messages(message: Message) -> list[dict[str, Any]]:
     match message:
-        case UserMessage(text=text):
-            return [{"role": "user", "content": text}]
+        case UserMessage(text=text, shared=shared):
+            return [{"role": "user", "content": shared + text}]
         case ToolMessage(results=results):
             return [{"role": "tool", "tool_call_id": r.call_id, "content": r.text or "(nothing)"} for r in results]
         case Completion(native=native):

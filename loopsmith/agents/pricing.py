@@ -7,6 +7,7 @@ from loopsmith.errors import WorkflowError
 from loopsmith.workflow.agent import Price
 
 MILLION = 1_000_000
+ANTHROPIC_WRITES = 1.25  # of a fresh token's price, for one written to Anthropic's cache for five minutes
 Pricing = Callable[[Tokens], float]  # dollars for one call
 
 
@@ -23,7 +24,7 @@ def pricing(kind: str, model: str, *, url: str | None, price: Price | None) -> P
         WorkflowError: nobody knows the price, so that no limit of money could hold.
     """
     if price is not None:
-        return given(price)
+        return given(price, written=ANTHROPIC_WRITES if kind == "anthropic" else 1.0)
     try:
         return listed(kind, model, url)
     except LookupError:
@@ -33,13 +34,19 @@ def pricing(kind: str, model: str, *, url: str | None, price: Price | None) -> P
         ) from None
 
 
-def given(price: Price) -> Pricing:
-    """By the workflow's price."""
-    cached = price.input if price.cached is None else price.cached
+def given(price: Price, *, written: float = 1.0) -> Pricing:
+    """By the workflow's price.
+
+    Args:
+        written: what a token written to the cache costs where the price does not say, as a multiple of a fresh one.
+    """
+    read = price.input if price.cached is None else price.cached
+    write = price.input * written if price.written is None else price.written
 
     def cost(tokens: Tokens) -> float:
-        fresh = tokens.input - tokens.cached
-        return (fresh * price.input + tokens.cached * cached + tokens.output * price.output) / MILLION
+        fresh = tokens.input - tokens.cached - tokens.written
+        prompt = fresh * price.input + tokens.cached * read + tokens.written * write
+        return (prompt + tokens.output * price.output) / MILLION
 
     return cost
 
@@ -53,12 +60,7 @@ def listed(kind: str, model: str, url: str | None) -> Pricing:
     from genai_prices import Usage  # a tenth of a second, which agents without a model need not wait
     from genai_prices.data_snapshot import get_snapshot
 
-    prices, provider = get_snapshot(), kind
-    if url is not None:
-        try:
-            provider = prices.find_provider(None, None, url).id
-        except LookupError:
-            pass  # a gateway
+    prices, provider = get_snapshot(), _provider(kind, url)
 
     def cost(tokens: Tokens) -> float:
         usage = Usage(
@@ -71,3 +73,24 @@ def listed(kind: str, model: str, url: str | None) -> Pricing:
 
     cost(Tokens())  # raises now rather than in the middle of the night
     return cost
+
+
+def listed_context(kind: str, model: str, url: str | None) -> int | None:
+    """The tokens of a model's context by the price list; None where it does not say."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, _provider(kind, url), None)
+    except LookupError:
+        return None
+    return found.context_window
+
+
+def _provider(kind: str, url: str | None) -> str:
+    """The list's name of the provider at an endpoint; an unknown host is a gateway to the provider itself."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        return kind if url is None else get_snapshot().find_provider(None, None, url).id
+    except LookupError:
+        return kind

@@ -13,7 +13,8 @@ from typing import TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from loopsmith.agents.model import ConversationError
+from loopsmith.agents.line import Line
+from loopsmith.agents.model import ContextFull, ConversationError
 from loopsmith.errors import LoopsmithError, ProviderError
 
 T = TypeVar("T")
@@ -21,6 +22,7 @@ log = structlog.get_logger("loopsmith")
 
 FIRST_PATIENCE = 30.0  # seconds; an endpoint that never answered is more likely wrong than ill
 PATIENCE = 600.0  # seconds; one that did answer comes back, and the night is long
+LONGEST_WAIT = 6 * 3600.0  # seconds that a provider may ask to wait; subscriptions have limits of five hours
 BACKOFF = wait_random_exponential(multiplier=1, min=0.25, max=60)
 
 _BILLING = ("billing", "insufficient_quota", "spend_limit", "credit balance", "insufficient balance", "no credit")
@@ -43,16 +45,58 @@ class Unanswered(LoopsmithError):
         super().__init__(message)
 
 
-async def persist(attempt: Callable[[], Awaitable[T]], *, answered: bool, deadline: float | None = None) -> T:
+class RateLimited(Unanswered):
+    """The provider turns callers away for a while, by name: nobody's fault, and no failure of the provider."""
+
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+async def persist(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    answered: bool,
+    deadline: Callable[[], float | None] = lambda: None,
+    line: Line | None = None,
+    rest: Pause = asyncio.sleep,
+) -> T:
     """Repeat `attempt` while it raises Unanswered: with growing, jittered pauses, or as Retry-After asks.
 
     Args:
         answered: the endpoint has answered before, so that more patience is due.
-        deadline: of the `time.monotonic` clock; no pause reaches beyond it.
+        deadline: of the `time.monotonic` clock, asked for anew each time; no pause but one of a rate limit goes beyond.
+        line: what others know of the provider; it learns of each failure.
+        rest: waits out a rate limit of so many seconds.
 
     Raises:
-        Unanswered: the last one, when patience or time is over.
+        Unanswered: the last one, when patience or time is over, or every call of the last minutes failed.
     """
+    line = line or Line()
+    rested = 0.0  # seconds spent on rate limits, which are no matter of patience
+    last: Unanswered | None = None
+
+    async def once() -> T:
+        nonlocal last
+        while line.wait:
+            await aside(line.wait + random.uniform(0, 0.25))
+        begun = time.monotonic()
+        try:
+            answer = await attempt()
+        except Unanswered as error:
+            last = error
+            if not isinstance(error, RateLimited):
+                line.failed(begun)
+            elif error.retry_after is not None and error.retry_after <= LONGEST_WAIT:
+                line.limited(error.retry_after)
+            raise
+        line.answered()
+        return answer
+
+    async def aside(seconds: float) -> None:
+        nonlocal rested
+        begun = time.monotonic()
+        await rest(seconds)
+        rested += time.monotonic() - begun
 
     def pause(state: RetryCallState) -> float:
         asked = _failure(state).retry_after
@@ -60,9 +104,13 @@ async def persist(attempt: Callable[[], Awaitable[T]], *, answered: bool, deadli
         return BACKOFF(state) if asked is None else asked + random.uniform(0, 0.25 + asked / 10)
 
     def over(state: RetryCallState) -> bool:
-        patience = PATIENCE if answered or _failure(state).retry_after is not None else FIRST_PATIENCE
-        late = deadline is not None and time.monotonic() + state.upcoming_sleep >= deadline
-        return late or (state.seconds_since_start or 0) + state.upcoming_sleep > patience
+        error, end = _failure(state), deadline()
+        if _named(error):
+            return (error.retry_after or 0) > LONGEST_WAIT
+        there = answered or error.retry_after is not None or isinstance(error, RateLimited)
+        late = end is not None and time.monotonic() + state.upcoming_sleep >= end
+        spent = (state.seconds_since_start or 0) - rested + state.upcoming_sleep
+        return late or line.broken or spent > (PATIENCE if there else FIRST_PATIENCE)
 
     def tell(state: RetryCallState) -> None:
         log.warning("model.retry", attempt=state.attempt_number, pause=state.upcoming_sleep, error=str(_failure(state)))
@@ -72,10 +120,15 @@ async def persist(attempt: Callable[[], Awaitable[T]], *, answered: bool, deadli
         wait=pause,
         stop=over,
         before_sleep=tell,
-        sleep=asyncio.sleep,
+        sleep=lambda seconds: aside(seconds) if _named(last) else asyncio.sleep(seconds),
         reraise=True,
     )
-    return await again(attempt)
+    return await again(once)
+
+
+def _named(error: Unanswered | None) -> bool:
+    """Whether it is a rate limit with its end."""
+    return isinstance(error, RateLimited) and error.retry_after is not None
 
 
 def _failure(state: RetryCallState) -> Unanswered:
@@ -129,10 +182,12 @@ def failure(endpoint: Endpoint, status: int, text: str, code: str, headers: Mapp
             "then run again"
         )
     if status == 413 or any_of(_CONTEXT):
-        return ConversationError(f"the conversation is too long for {endpoint.model} ({said})")
+        return ContextFull(f"the conversation is too long for {endpoint.model} ({said})")
     if status < 500 and any_of(_CONTENT):
         return ConversationError(f"{endpoint.model} refuses the content ({said})")
-    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
+    if status == 429:
+        return RateLimited(said, retry_after=retry_after(headers))
+    if status in (408, 409, 425) or (status >= 500 and status != 501):
         return Unanswered(said, retry_after=retry_after(headers))
     return ProviderError(
         f"{endpoint.url} rejects the request for `{endpoint.model}` ({said}); correct the agent's keys"

@@ -94,7 +94,7 @@ class Toolbox:
         self.files = Files(
             workspace.path, (workspace.scratch,), editable_matcher(brief.editable), ", ".join(brief.editable)
         )
-        self._before = self._state()
+        self._before = self._seen = self._state()
         self._asked: set[str] = set()
         self.offered: Submit | None = None  # the last words of a submit, also of one that was not accepted
 
@@ -193,6 +193,11 @@ class Toolbox:
                     "call submit again to end without one"
                 )
         raise Submitted(wish)
+
+    def edited(self) -> bool:
+        """Whether an editable file changed since this was last asked."""
+        before, self._seen = self._seen, self._state()
+        return before != self._seen
 
     def _state(self) -> dict[str, tuple[int, int]]:
         """The editable files, each with its size and time of change: enough to see that one was written."""

@@ -51,6 +51,8 @@ def over(context: Context) -> End | None:
     objective = context.settings.objective
     best = value_of(context, context.baseline()) if objective.target is not None else None
     context.used = used(context)
+    if context.tape is not None and (recorded := context.tape.end(context.used.rounds)):
+        return End(reason=recorded[0], message=recorded[1])
     return campaign_end(context.settings.budget, context.used, objective, best)
 
 
@@ -92,4 +94,6 @@ def finish(context: Context, end: End) -> None:
     status = CampaignStatus.FAILED if failed else CampaignStatus.DONE
     status = CampaignStatus.STOPPED if end.reason == "stopped" else status
     context.store.set_campaign_status(context.id, status, stop_reason=end.reason, message=end.message)
+    if context.tape is not None and not failed:
+        context.tape.finish(context.id, used(context).rounds, end.reason, end.message)
     context.emit("campaign.ended", status=str(status), reason=end.reason, message=end.message)

@@ -119,7 +119,7 @@ async def measure_pair(context: Context, candidate: Candidate, number: int) -> d
     assert candidate.commit is not None
     metrics = (context.settings.objective.metric, *context.settings.decide.secondary)
     sides_, values = [candidate.commit, candidate.parent_commit], {}
-    random.Random(seed_of(candidate.id, number)).shuffle(sides_)
+    random.Random(seed_of(f"{context.seed}.{candidate.number}", number)).shuffle(sides_)
     for commit in sides_:
         known = recorded(context, candidate, commit, number)
         if not all(metric in known for metric in metrics):

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from loopsmith.agents.model import Model
+from loopsmith.agents.recording import Tape
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
@@ -44,12 +45,17 @@ class Context:
     leases: Leases
     stop: Stop
     workers: asyncio.Semaphore
+    seed: str = ""  # what all seeds are made from: the campaign's id, or in a replay the recorded one's
+    tape: Tape | None = None  # records or replays the models
     observers: list[Observer] = field(default_factory=list)
     used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
+
+    def __post_init__(self) -> None:
+        self.seed = self.seed or self.campaign.id
 
     @property
     def settings(self) -> Settings:

@@ -1,11 +1,17 @@
 """Generate: a fresh worker turns a brief into a committed patch, or into a decision why there is none."""
 
 import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
 
+from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.observation import number_of
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
+from loopsmith.errors import ProviderError
 from loopsmith.log import mask
 from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
@@ -31,12 +37,18 @@ async def generate(context: Context, situation: Situation, candidate: Candidate)
         candidate = context.store.claim(candidate.id)
         if candidate.retry_of:
             return retry(context, candidate)
-        context.emit("worker.started", candidate)
-        try:
-            return await context.stop.unless(work(context, situation, candidate))
-        except Stopped:
-            context.store.release(candidate.id)
-            raise
+        while True:
+            context.emit("worker.started", candidate)
+            try:
+                return await context.stop.unless(work(context, situation, candidate))
+            except Stopped:
+                context.store.release(candidate.id)
+                raise
+            except ProviderError as error:
+                if not stood_in_for(context, candidate, error):
+                    raise
+                context.store.release(candidate.id)
+                candidate = context.store.claim(candidate.id)
 
 
 async def work(context: Context, situation: Situation, candidate: Candidate) -> Candidate:
@@ -56,10 +68,9 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     )
     try:
         brief = write_worker_brief(context, situation, candidate)
-        limit = brief.limits.wall_clock
+        services = CampaignServices(context, candidate, path)
         try:
-            async with asyncio.timeout(None if limit is None else limit + GRACE):
-                report = await context.agent.work(brief, workspace, CampaignServices(context, candidate, path))
+            report = await in_time(context.agent.work(brief, workspace, services), brief.limits.wall_clock, services)
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
         message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
@@ -69,9 +80,28 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     if context.limit and patch.empty:
         context.stop.request(limit_end(context.limit))
         raise Stopped
-    if report.transcript:
-        context.keep_artifact(candidate, "transcript", report.transcript)
+    for transcript in sorted({*scratch.glob("transcript-*.jsonl"), *filter(None, [report.transcript])}):
+        context.keep_artifact(candidate, "transcript", transcript)
     return settle(context, candidate, report, patch)
+
+
+async def in_time(work: Coroutine[Any, Any, Report], limit: float | None, services: CampaignServices) -> Report:
+    """The worker's report. What rate limits take comes on top of its limit of seconds.
+
+    Raises:
+        TimeoutError: it did not end by itself, and was ended.
+    """
+    task, begun = asyncio.create_task(work), time.monotonic()
+    try:
+        while not task.done():
+            left = None if limit is None else limit + GRACE + services.paused - (time.monotonic() - begun)
+            if left is not None and left <= 0:
+                raise TimeoutError
+            await asyncio.wait((task,), timeout=left)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def settle(context: Context, candidate: Candidate, report: Report, patch: Patch) -> Candidate:
@@ -169,7 +199,9 @@ def report_of(candidate: Candidate) -> Report:
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
     query = candidate.hypothesis
-    nearest = context.store.search_reflections(context.id, query, 10) if query else ()
+    found = context.store.search_reflections(context.id, query, 20) if query else ()
+    first = min(each.number for each in context.store.candidates(context.id, round_id=candidate.round_id))
+    nearest = [item for item in found if number_of(item) < first][:10]  # not of those who work beside it
     text = write_brief(
         settings, situation, hypothesis=candidate.hypothesis, emphasis=candidate.emphasis, nearest=nearest
     )
@@ -191,5 +223,6 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
         metric=settings.objective.metric,
         direction=settings.objective.direction,
         hypothesis=candidate.hypothesis,
+        agent=candidate.agent,
         limits=settings.budget.per_worker.limits(),
     )

@@ -41,7 +41,7 @@ async def run_once(
     label = f"{phase}-{pair}-{side_of(commit, candidate)}"
     folder = context.state.work(context.id) / f"{number or 'baseline'}.{label}"
     log = context.state.artifacts(context.id, number) / f"{label}.log"
-    fresh = candidate.id if candidate and phase is Phase.CONFIRM else ""
+    fresh = f"{context.seed}.{candidate.number}" if candidate and phase is Phase.CONFIRM else ""
     hidden = phase is Phase.HOLDOUT and context.holdout is not None
     verifier = context.holdout if hidden and context.holdout else context.verifier
     links = context.workflow.links(holdout=hidden)
@@ -53,7 +53,7 @@ async def run_once(
         try:
             run = await verifier.run(
                 folder,
-                seed=seed_of(context.id, phase, fresh, pair),
+                seed=seed_of(context.seed, phase, fresh, pair),
                 log=log,
                 mark=f"{context.id}.{label}",
                 cores=lease.cores,

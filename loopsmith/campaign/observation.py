@@ -2,7 +2,7 @@
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.replicates import known_runs, level_of
-from loopsmith.records import Candidate, Phase, Status
+from loopsmith.records import Candidate, Phase, Reflection, Status
 from loopsmith.search.brief import Situation
 from loopsmith.search.budget import Used
 from loopsmith.workflow import format_duration, format_money
@@ -19,10 +19,15 @@ def observe(context: Context, number: int, commit: str) -> Situation:
         origin_value=sum(origin) / len(origin) if origin else None,
         kept=store.kept(context.id),
         recent=store.candidates(context.id, statuses=[s for s in Status if s.final], limit=12, newest_first=True),
-        lessons=store.reflections(context.id, limit=100),
+        lessons=sorted(store.reflections(context.id, limit=100), key=number_of, reverse=True),
         budget_left=budget_left(context),
         files=editable_files(context, commit),
     )
+
+
+def number_of(reflection: Reflection) -> int:
+    """Of its candidate. A round's candidates are decided in any order, and briefs must not depend on it."""
+    return int((reflection.candidate_id or "0").rpartition(".")[2])
 
 
 def value_of(context: Context, commit: str) -> float | None:

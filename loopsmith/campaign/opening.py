@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from loopsmith import agents, log
+from loopsmith.agents.recording import Tape
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
+from loopsmith.campaign.providers import watch
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
@@ -29,13 +31,19 @@ IDENTITY = {"objective": "objective", "verify": "verifier", "workspace": "editab
 
 @contextmanager
 def open_campaign(
-    workflow: Workflow, state: StateFolder, *, tracker: str | None = None, new: bool = False
+    workflow: Workflow,
+    state: StateFolder,
+    *,
+    tracker: str | None = None,
+    new: bool = False,
+    tape: Tape | None = None,
 ) -> Iterator[Context]:
     """Everything a campaign needs, held until the block ends: the lock, the tracker, the repository, the agent.
 
     Args:
         tracker: a SQLAlchemy URL; by default the SQLite file in the state folder.
         new: start a new campaign even where one could go on.
+        tape: records the campaign's model calls, or replays them in a new campaign.
 
     Raises:
         LoopsmithError: with what to do. Nothing was spent.
@@ -49,7 +57,7 @@ def open_campaign(
         hidden = settings.verify.holdout.link if settings.verify.holdout else ()
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
-        agent, planner = agents.build(settings)
+        agent, planner = agents.build(settings, tape)
         commit = snapshot(
             repository,
             source,
@@ -57,8 +65,10 @@ def open_campaign(
             links=workflow.links(holdout=True),
             max_size=settings.workspace.max_size,
         )
-        earlier = None if new else store.find_campaign(str(workflow.path))
+        earlier = None if new or (tape and tape.replays) else store.find_campaign(str(workflow.path))
         going_on = earlier is not None and earlier.identity_hash == workflow.identity
+        if tape is not None:
+            tape.check(earlier.id if earlier and going_on else None)
         start = earlier.baseline_commit if earlier and going_on else commit
         check_agent(agent, workflow, repository, state, start)
         notes: dict[str, dict[str, Any]] = {}
@@ -72,6 +82,8 @@ def open_campaign(
             notes["sandbox.missing"] = {"reason": sandbox.reason, "not_protected": list(sandbox.missing)}
         context = Context(
             campaign=campaign,
+            seed=tape.begin(campaign.id) if tape else "",
+            tape=tape,
             workflow=workflow,
             store=store,
             repository=repository,
@@ -85,6 +97,7 @@ def open_campaign(
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),
         )
+        watch(context)
         for name, data in notes.items():
             context.emit(name, **data)
         yield context

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from loopsmith.campaign.casting import cast
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import gain_of, observe
 from loopsmith.campaign.services import reserve
@@ -22,18 +23,19 @@ async def plan(context: Context) -> Round:
         count = min(count, settings.budget.candidates - store.counts(context.id)["candidates"])
     earlier = runner_up(context)
     workers = count - (earlier is not None)
+    slots = plan_slots(
+        campaign_id=context.seed,
+        round_number=number,
+        count=count,
+        agent=context.agent.name,
+        hypotheses=await hypotheses(context, number, workers),
+        runner_up=earlier.id if earlier else None,
+    )
     round_, candidates = store.plan_round(
         context.id,
         task_id=store.tasks(context.id)[0].id,
         baseline_commit=context.baseline(),
-        slots=plan_slots(
-            campaign_id=context.id,
-            round_number=number,
-            count=count,
-            agent=context.agent.name,
-            hypotheses=await hypotheses(context, number, workers),
-            runner_up=earlier.id if earlier else None,
-        ),
+        slots=cast(context, number, slots),
     )
     context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))
     return round_

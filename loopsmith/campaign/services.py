@@ -1,5 +1,7 @@
 """What a worker may ask of the campaign, bound to its candidate."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.errors import LimitReached
 from loopsmith.records import Candidate, Reflection, Trial, Usage
 from loopsmith.search.budget import check_call
+from loopsmith.workflow import format_duration
 
 
 class CampaignServices:
@@ -15,6 +18,8 @@ class CampaignServices:
 
     def __init__(self, context: Context, candidate: Candidate, folder: Path):
         self.context, self.candidate, self.folder = context, candidate, folder
+        self._paused = 0.0
+        self._pausing_since: float | None = None
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return self.context.store.search_reflections(self.context.id, query, limit)
@@ -31,6 +36,22 @@ class CampaignServices:
 
     def problems(self) -> Sequence[str]:
         return take_change(self.context, self.candidate.parent_commit, self.folder, None).problems
+
+    async def pause(self, seconds: float) -> None:
+        self.progress(f"rate limited for {format_duration(max(1, round(seconds)))}")
+        self._pausing_since = time.monotonic()
+        self.context.workers.release()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self.context.workers.acquire()
+            self._paused, self._pausing_since = self.paused, None
+
+    @property
+    def paused(self) -> float:
+        """Seconds that rate limits took from the worker so far."""
+        since = self._pausing_since
+        return self._paused + (0.0 if since is None else time.monotonic() - since)
 
     def progress(self, text: str) -> None:
         self.context.show("worker.progress", self.candidate, text=text)

@@ -69,6 +69,13 @@ def run(
     accept_noise: Annotated[
         bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
     ] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", help="Keep each answer of a model in a folder.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="DIR", help="Run a recorded campaign again, without key and network."),
+    ] = None,
 ) -> None:
     """Run a campaign until its budget, its target or Ctrl-C ends it; run it again to go on."""
     raise typer.Exit(
@@ -81,6 +88,8 @@ def run(
             tracker=tracker,
             plain=plain,
             accept_noise=accept_noise,
+            record=record,
+            replay=replay,
         )
     )
 
@@ -120,10 +129,16 @@ def show(
     state: StateOption = None,
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="The conversation of its worker with the model, instead.")
+    ] = False,
 ) -> None:
     """Print everything known of one candidate: hypothesis, decision, measurements, patch."""
     with find_campaign(workflow, state, tracker, campaign) as found:
         record = found.store.find_candidate(found.campaign.id, candidate)
+        if transcript:
+            print(report.transcript(found.store, record))
+            return
         patch = found.repository.diff(record.parent_commit, record.commit) if record.commit else ""
         print(report.show(found.store, record, patch))
 

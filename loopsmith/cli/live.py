@@ -1,5 +1,6 @@
 """The live view of `run` on a terminal: a line for each worker, the best so far, the budget."""
 
+import os
 import time
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from rich.text import Text
 from loopsmith.campaign.calibration import noise_words
 from loopsmith.campaign.context import Context
 from loopsmith.records import Candidate
-from loopsmith.report import outcome, spent, status, tried
+from loopsmith.report import outcome, spent, status, tried, waiting
 from loopsmith.workflow.quote import one_line
 
 REFRESH = 4  # times a second
@@ -96,7 +97,7 @@ class LiveView:
         now = time.monotonic()
         if now - self._read_at > STATUS_AGE:
             store = self.context.store
-            self._status, self._read_at = status(store, store.campaign(self.context.id)), now
+            self._status, self._read_at = status(store, store.campaign(self.context.id), process=os.getpid()), now
         table = Table.grid(padding=(0, 1))
         for number, (began, text) in sorted(self.lines.items()):
             table.add_row(
@@ -104,4 +105,5 @@ class LiveView:
             )
         head = Text(f"{self.note}  ", style="bold")
         head.append(f"{tried(self._status)}; {spent(self._status)}", style="dim")
-        return Group(table, head, Text(outcome(self._status), style="green"))
+        limits = Text(waiting(self._status), style="yellow")
+        return Group(table, head, *([limits] if limits else []), Text(outcome(self._status), style="green"))

@@ -8,12 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from loopsmith import log, report, workflow
+from loopsmith.agents.recording import Tape, to_record, to_replay
 from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
 from loopsmith.cli.live import LiveView
+from loopsmith.errors import UsageError
 from loopsmith.search.budget import End
 
 INTERRUPTED = 130
@@ -30,14 +32,17 @@ def run_workflow(
     tracker: str | None,
     plain: bool,
     accept_noise: bool = False,
+    record: Path | None = None,
+    replay: Path | None = None,
 ) -> int:
     """Run or resume the workflow's campaign, show it, and print its summary; gives the exit code."""
+    tape = tape_of(record, replay)
     chosen = workflow.find(path)
     loaded = workflow.load(chosen, [*agent_override(agent), *overrides])
     folder = StateFolder(state.expanduser().absolute() if state else loaded.state)
     live = sys.stdout.isatty() and not plain
     log.configure(level="warning" if live else "info", stream=sys.stderr)
-    with open_campaign(loaded, folder, tracker=tracker, new=new) as context:
+    with open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape) as context:
         context.accept_noise = accept_noise
         view = LiveView(context) if live else nullcontext()
         try:
@@ -48,6 +53,19 @@ def run_workflow(
         state_now = report.status(context.store, context.store.campaign(context.id))
     print(report.summary(state_now, where(path, state, tracker, None)))
     return INTERRUPTED if state_now["campaign"]["status"] == "stopped" else 0
+
+
+def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
+    """What records or replays the models, if anything does.
+
+    Raises:
+        UsageError: both are asked for, or the folder will not do.
+    """
+    if record and replay:
+        raise UsageError("--record and --replay exclude each other: a replay makes no call that could be recorded")
+    if record:
+        return to_record(record.expanduser())
+    return to_replay(replay.expanduser()) if replay else None
 
 
 async def supervised(context: Context) -> End:

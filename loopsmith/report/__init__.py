@@ -4,7 +4,20 @@ from loopsmith.report.apply import apply
 from loopsmith.report.export import export
 from loopsmith.report.show import show
 from loopsmith.report.status import status
-from loopsmith.report.summary import outcome, spent, summary, tried
+from loopsmith.report.summary import outcome, spent, summary, tried, waiting
+from loopsmith.report.transcript import transcript
 from loopsmith.search.memory import lesson_line
 
-__all__ = ["apply", "export", "lesson_line", "outcome", "show", "spent", "status", "summary", "tried"]
+__all__ = [
+    "apply",
+    "export",
+    "lesson_line",
+    "outcome",
+    "show",
+    "spent",
+    "status",
+    "summary",
+    "transcript",
+    "tried",
+    "waiting",
+]

@@ -1,5 +1,6 @@
 """One object that says where a campaign stands: `status --json`, the summary and the status page are made from it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
@@ -37,6 +38,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             "stop_reason": campaign.stop_reason,
             "message": campaign.message,
             "flakes": len(store.events(campaign.id, name="verifier.flaked")),
+            "rate_limited": rate_limited(store, campaign) if process is not None else {},
             "process": process,
             "workflow": campaign.workflow_path,
             "created_at": campaign.created_at.isoformat(),
@@ -78,6 +80,15 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             ],
         },
     }
+
+
+def rate_limited(store: Store, campaign: Campaign) -> dict[str, str]:
+    """The models whose provider asks to wait, each with the time until when (ISO 8601, UTC)."""
+    now, found = datetime.now(UTC), dict[str, str]()
+    for event in store.events(campaign.id, name="model.rate_limited", limit=50, newest_first=True):
+        if datetime.fromisoformat(event.data["until"]) > now:
+            found.setdefault(event.data["model"], event.data["until"])
+    return found
 
 
 def state_of(campaign: Campaign, process: int | None) -> str:

@@ -42,6 +42,13 @@ def tried(view: dict[str, Any]) -> str:
     return f"{counts['candidates']} candidates: " + (", ".join(parts) or "none decided")
 
 
+def waiting(view: dict[str, Any]) -> str:
+    """Which models are rate limited, and until when; empty when none is."""
+    limits = view["campaign"]["rate_limited"]
+    words = (f"{model} until {until[11:19]}" for model, until in sorted(limits.items()))
+    return f"rate limited: {', '.join(words)} UTC" if limits else ""
+
+
 def next_steps(view: dict[str, Any], where: str) -> list[str]:
     """What to do now.
 
@@ -83,10 +90,13 @@ def summary(view: dict[str, Any], where: str = "") -> str:
     if flakes := view["campaign"]["flakes"]:
         runs = "run" if flakes == 1 else "runs"
         rows.append(("flakes", f"{flakes} {runs} of the verifier failed and then did not: mend it before you trust it"))
-    if waiting := view["counts"]["quarantined"]:
-        one = "candidate waits" if waiting == 1 else "candidates wait"
+    if limits := waiting(view):
+        rows.append(("waiting", limits))
+    if quarantined := view["counts"]["quarantined"]:
+        one = "candidate waits" if quarantined == 1 else "candidates wait"
         rows.insert(
-            1, ("attention", f"{waiting} quarantined {one} for `loopsmith approve` or `reject`: see `loopsmith log`")
+            1,
+            ("attention", f"{quarantined} quarantined {one} for `loopsmith approve` or `reject`: see `loopsmith log`"),
         )
     if campaign["message"] and campaign["status"] != "running":
         rows.insert(1, ("ended", campaign["message"].splitlines()[0]))

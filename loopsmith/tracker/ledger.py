@@ -56,6 +56,14 @@ class Ledger(Verbs):
         with self._database.reading() as connection:
             return Spent(**connection.execute(query).one()._mapping)
 
+    def cost_by_candidate(self, campaign_id: str) -> dict[str, float]:
+        """Dollars by candidate's id, of those that made calls; open reservations count in full."""
+        query = select(U.candidate_id, total(U.cost_usd)).where(
+            U.campaign_id == campaign_id, U.candidate_id.is_not(None)
+        )
+        with self._database.reading() as connection:
+            return {str(row.candidate_id): row.cost_usd for row in connection.execute(query.group_by(U.candidate_id))}
+
     def usages(self, campaign_id: str) -> tuple[Usage, ...]:
         """One sum for each role and model of a campaign, by name."""
         query = select(U.role, U.model, *SUMS, total(U.seconds)).where(U.campaign_id == campaign_id)

@@ -3,6 +3,7 @@
 from loopsmith.workflow.agent import (
     AgentSettings,
     AnthropicAgent,
+    EnsembleAgent,
     ModelAgent,
     OpenAIAgent,
     OtherAgent,
@@ -50,6 +51,7 @@ __all__ = [
     "Budget",
     "Calibrate",
     "Constraint",
+    "EnsembleAgent",
     "Guardrails",
     "Memory",
     "MinEffect",

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,10 +19,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from loopsmith.workflow.units import Duration, Money, quoted
+from loopsmith.workflow.units import Count, Duration, Money, quoted
 from loopsmith.workflow.values import ApiKey, Many, Number, Secret, Text
 
-BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai")
+BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "ensemble")
 
 
 class Section(BaseModel):
@@ -49,6 +50,19 @@ class Range(Section):
         return self
 
 
+def above_zero(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be above 0")
+    return value
+
+
+Weight = Annotated[Number, AfterValidator(above_zero)]
+
+
+def weight() -> Any:
+    return Field(default=1, description="its share of the candidates among several agents")
+
+
 def _choice(value: Any) -> Any:
     if not isinstance(value, (bool, int, float, str)):
         raise ValueError("a choice is a number, a text, true or false")
@@ -71,6 +85,7 @@ class TunerAgent(Section):
     constants: dict[str, Constant] = Field(
         default={}, description="the constants to search, each with {low, high} or a list of choices; none: found"
     )
+    weight: Weight = weight()
 
 
 class ScriptedAgent(Section):
@@ -79,6 +94,7 @@ class ScriptedAgent(Section):
     kind: Literal["scripted"]
     patches: Many[Text] = Field(default=(), description="unified diffs: each a file's path or the text itself")
     commands: Many[Text] = Field(default=(), description="shell commands, run in the worker's folder")
+    weight: Weight = weight()
 
     @model_validator(mode="after")
     def _one_list(self) -> "ScriptedAgent":
@@ -94,13 +110,18 @@ class Price(Section):
     cached: Money | None = Field(
         default=None, description="input tokens read from the provider's cache; none: as input"
     )
+    written: Money | None = Field(
+        default=None,
+        description="input tokens written to the cache; none: 1.25 times input for anthropic, else as input",
+    )
     output: Money = Field(description="output tokens")
 
 
 class ModelAgent(Section):
-    """A tool loop over a provider's SDK."""
+    """A tool loop over a provider's SDK, or one call that answers with edits."""
 
     kind: str
+    name: Text | None = Field(default=None, description="as it is shown and stored; none: kind/model")
     model: Text = Field(description="the model's name, as the provider writes it")
     base_url: str | None = Field(default=None, description="another endpoint than the provider's own")
     api_key: ApiKey = Field(description="where the key is, such as $NAME")
@@ -110,6 +131,16 @@ class ModelAgent(Section):
         default=None, description="dollars per million tokens {input, cached, output}, or 0; none: looked up"
     )
     timeout: Duration = Field(default=600.0, description="of one call")
+    mode: Literal["tools", "patch"] = Field(
+        default="tools", description="tools: a loop with tools; patch: one call that answers with edits, one repair"
+    )
+    weight: Weight = weight()
+    context_tokens: Count | None = Field(
+        default=None, description="the model's context; none: looked up; near it, old tool output is dropped"
+    )
+    idle_turns: int = Field(
+        default=10, ge=2, description="turns without an edit after which a worker is told, and as many again stopped"
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -129,15 +160,46 @@ class AnthropicAgent(ModelAgent):
     """Claude models through the anthropic SDK."""
 
     kind: Literal["anthropic"]
+    thinking: Literal["off", "adaptive"] | int | None = Field(
+        default=None,
+        description="extended thinking: off, adaptive, or tokens (1024 or more, below max_tokens); none: the model's",
+    )
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+        default=None, description="how much the model works on an answer; none: the provider's default"
+    )
     api_key: ApiKey = Field(
         default_factory=lambda: Secret("$ANTHROPIC_API_KEY"), description="where the key is, such as $NAME"
     )
+
+    @field_validator("thinking", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if value is False:
+            return "off"  # as YAML reads a bare `off`
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not number and value not in ("off", "adaptive"):
+            raise ValueError(f"{quoted(value)} is neither off, adaptive nor a number of tokens")
+        return value
+
+    @model_validator(mode="after")
+    def _room_to_think(self) -> "AnthropicAgent":
+        if isinstance(self.thinking, int) and not 1024 <= self.thinking < self.max_tokens:
+            raise ValueError(f"thinking must be 1024 or more and below max_tokens ({self.max_tokens})")
+        if self.thinking not in (None, "off") and self.temperature is not None:
+            raise ValueError("a model that thinks takes no temperature; remove one of them")
+        return self
 
 
 class OpenAIAgent(ModelAgent):
     """Any model behind an OpenAI-compatible endpoint, through the openai SDK."""
 
     kind: Literal["openai"]
+    api: Literal["chat", "responses"] = Field(
+        default="chat", description="chat: Chat Completions, which any compatible server speaks; responses: Responses"
+    )
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
+        default=None, description="how much a model reasons before it answers; none: the provider's default"
+    )
     api_key: ApiKey = Field(
         default_factory=lambda: Secret("$OPENAI_API_KEY"), description="where the key is, such as $NAME"
     )
@@ -148,6 +210,7 @@ class OtherAgent(Section):
 
     kind: Text
     options: dict[str, Any] = Field(default={}, description="passed to the agent as they are")
+    weight: Weight = weight()
 
     @model_validator(mode="before")
     @classmethod
@@ -176,16 +239,50 @@ def require_registered(name: str, group: str, built_in: Iterable[str], *, at: st
 
 
 def _kind(value: Any) -> str:
-    kind = value.get("kind", "tuner") if isinstance(value, dict) else getattr(value, "kind", "tuner")
+    if isinstance(value, (list, tuple)):
+        return "ensemble"
+    default = "ensemble" if isinstance(value, dict) and "agents" in value else "tuner"
+    kind = value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", "tuner")
     return kind if kind in BUILT_IN_KINDS else "other"
 
 
-AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | OtherAgent
+SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | OtherAgent
+SingleField = Annotated[
+    Annotated[TunerAgent, Tag("tuner")]
+    | Annotated[ScriptedAgent, Tag("scripted")]
+    | Annotated[AnthropicAgent, Tag("anthropic")]
+    | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[OtherAgent, Tag("other")],
+    Discriminator(_kind),
+]
+
+
+class EnsembleAgent(Section):
+    """Several agents in one campaign; each candidate is one agent's. A list of agents is this with `weight`s."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    choose: Literal["weight", "bandit"] = Field(
+        default="weight", description="weight: each its share; bandit: by kept candidates per dollar so far"
+    )
+    agents: Many[SingleField] = Field(min_length=1, description="the agents")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        value = {"agents": value} if isinstance(value, (list, tuple)) else value
+        listed = value.get("agents") if isinstance(value, dict) else None
+        if isinstance(listed, (list, tuple)) and any(_kind(item) == "ensemble" for item in listed):
+            raise ValueError("one of its agents is a list of agents itself; write all agents into one list")
+        return value
+
+
+AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | EnsembleAgent | OtherAgent
 AgentField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[EnsembleAgent, Tag("ensemble")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),
 ]

@@ -33,7 +33,7 @@ def affordance(workflow: Workflow) -> str:
         bounds["rounds"] = budget.rounds * settings.search.candidates_per_round
     if budget.wall_clock is not None:
         bounds["wall_clock"] = budget.wall_clock / seconds
-    if isinstance(settings.agent, (ModelAgent, OtherAgent)):
+    if any(isinstance(agent, (ModelAgent, OtherAgent)) for agent in settings.agents):
         for key in ("cost_usd", "tokens"):
             whole, each = getattr(budget, key), getattr(budget.per_worker, key)
             if whole is not None and each:
@@ -59,7 +59,10 @@ def seconds_per_candidate(settings: Settings) -> float:
     winners come on top, but seldom take all the time they may.
     """
     thinking = 0.0
-    if not isinstance(settings.agent, TunerAgent) and settings.budget.per_worker.wall_clock is not None:
+    if (
+        not all(isinstance(agent, TunerAgent) for agent in settings.agents)
+        and settings.budget.per_worker.wall_clock is not None
+    ):
         at_once = min(settings.search.workers, settings.search.candidates_per_round)
         thinking = settings.budget.per_worker.wall_clock / at_once
     return thinking + settings.verify.timeout
@@ -80,6 +83,9 @@ def _rows(section: Section, prefix: str) -> Iterator[tuple[str, str, bool]]:
 def _row(key: str, value: Any, shown: Shown | None, default: bool) -> Iterator[tuple[str, str, bool]]:
     if isinstance(value, Section):
         yield from _rows(value, key + ".")
+    elif isinstance(value, tuple) and value and all(isinstance(each, Section) for each in value):
+        for index, each in enumerate(value):
+            yield from _rows(each, f"{key}.{index}.")
     elif value is None:
         yield key, "none", default
     elif shown:

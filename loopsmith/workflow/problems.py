@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from loopsmith.workflow.agent import (
     AgentSettings,
     AnthropicAgent,
+    EnsembleAgent,
     OpenAIAgent,
     OtherAgent,
     ScriptedAgent,
@@ -25,6 +26,7 @@ _AGENTS: dict[str, type[Section]] = {
     "scripted": ScriptedAgent,
     "anthropic": AnthropicAgent,
     "openai": OpenAIAgent,
+    "ensemble": EnsembleAgent,
     "other": OtherAgent,
 }
 _KINDS = {
@@ -121,9 +123,14 @@ def _place(location: tuple[str | int, ...]) -> tuple[KeyPath, type[Section] | No
     section: type[Section] | None = Settings
     if path[0] == "agent" and len(path) > 1:
         section = _AGENTS[str(path.pop(1))]
-        if len(path) > 3 and path[1] == "constants":
-            path.pop(3)
-        inside = path[1:-1]
+        start = 1
+        if section is EnsembleAgent and len(path) > 3 and path[1] == "agents":
+            section, start = _AGENTS[str(path.pop(3))], 3
+            if len(path) == start:
+                return tuple(path), EnsembleAgent
+        if len(path) > start + 2 and path[start] == "constants":
+            path.pop(start + 2)
+        inside = path[start:-1]
     else:
         inside = path[:-1]
     for part in inside:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loopsmith import process
 from loopsmith.records import WorkerLimits
-from loopsmith.workflow.agent import AgentField, Section, TunerAgent
+from loopsmith.workflow.agent import AgentField, EnsembleAgent, Section, SingleAgent, TunerAgent
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
     Allowance,
@@ -318,6 +318,11 @@ class Settings(Section):
         if objective and objective.metric in value.secondary:
             raise ValueError(f"secondary names the objective's own metric, {objective.metric}")
         return value
+
+    @property
+    def agents(self) -> tuple[SingleAgent, ...]:
+        """The agents that work: one, or those of an ensemble."""
+        return self.agent.agents if isinstance(self.agent, EnsembleAgent) else (self.agent,)
 
     @property
     def max_gain(self) -> float | None:

@@ -20,17 +20,19 @@ SUBMIT = calls(
         "try_next": "block by 32",
     }
 )
-KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai", "responses"])
 
 
 def results(request):
     """What the tools said in a request's last messages, for either wire format."""
     found = []
-    for message in request["messages"]:
-        if message["role"] == "tool":
+    for message in request.get("messages") or request["input"]:
+        if message.get("type") == "function_call_output":
+            found.append(message["output"])
+        elif message.get("role") == "tool":
             found.append(message["content"])
-        elif message["role"] == "user" and isinstance(message["content"], list):
-            found.extend(block["content"] for block in message["content"])
+        elif message.get("role") == "user" and isinstance(message["content"], list):
+            found.extend(block["content"] for block in message["content"] if block["type"] == "tool_result")
     return found
 
 
@@ -56,7 +58,7 @@ def test_every_call_is_a_settled_ledger_row_with_its_tokens_and_dollars(kind, wo
         work(kind, url, workspace, ledger)
     assert len(ledger.rows) == 2 == len(ledger.settled)
     for row in ledger.rows:
-        assert (row.role, row.model) == ("worker", f"{kind}/test-model")
+        assert (row.role, row.model) == ("worker", f"{'openai' if kind == 'responses' else kind}/test-model")
         assert row.cost_usd == pytest.approx((row.input_tokens * 3 + row.output_tokens * 15) / 1e6)
         assert row.input_tokens > 100
 
@@ -122,7 +124,7 @@ def test_an_answer_without_a_call_is_nudged_once(kind, workspace, ledger):
     with model_server([say("thinking..."), say("I am done.")]) as url:
         report = work(kind, url, workspace, ledger)
     assert (report.finish_reason, report.summary) == ("stopped", "I am done.")
-    assert "called no tool" in json.dumps(url.requests[1]["messages"][-1])
+    assert "called no tool" in json.dumps((url.requests[1].get("messages") or url.requests[1]["input"])[-1])
 
 
 @KINDS
@@ -154,6 +156,15 @@ def test_arguments_that_are_not_json_come_back_as_an_error_and_are_not_replayed(
     assert report.finish_reason == "submitted"
     assert "they are not JSON" in results(url.requests[1])[0]
     assert url.requests[1]["messages"][2]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+@KINDS
+def test_half_a_character_in_an_answer_breaks_neither_file_nor_conversation(kind, workspace, ledger):
+    half = calls("\ud800", edit={"path": "src/kernel.c", "old": "UNROLL 4", "new": "UNROLL 8 // \udfff"})
+    with model_server([half, SUBMIT]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert report.finish_reason == "submitted"
+    assert "UNROLL 8 // ?\n" in (workspace.path / "src/kernel.c").read_text()
 
 
 @KINDS
@@ -226,12 +237,78 @@ def test_the_words_of_a_submit_that_was_not_accepted_are_not_lost(workspace, led
 
 
 @KINDS
-def test_a_full_context_ends_this_worker_only(kind, workspace, ledger):
+def test_a_full_context_without_anything_to_leave_out_ends_the_worker_with_what_there_is(kind, workspace, ledger):
     with model_server([EDIT, TOO_LONG]) as url:
         report = work(kind, url, workspace, ledger)
-    assert report.finish_reason == "error"
-    assert "too long" in report.error
+    assert (report.finish_reason, report.error) == ("context", "")
+    assert len(url.requests) == 2
+    assert "UNROLL 8" in (workspace.path / "src/kernel.c").read_text()
     assert ledger.rows[1].cost_usd == 0  # a refused call costs nothing
+
+
+LONG = calls(bash={"command": "seq 1 2000"})
+
+
+@KINDS
+def test_a_full_context_is_made_room_in_once_then_the_worker_ends(kind, workspace, ledger):
+    look = calls(view={"path": "src/kernel.c"})
+    with model_server([LONG, look, EDIT, LONG, TOO_LONG, LONG, TOO_LONG]) as url:
+        report = work(kind, url, workspace, ledger, make_brief("The brief.", turns=20))
+    assert report.finish_reason == "context"
+    assert len(url.requests) == 7
+    before, after = results(url.requests[4]), results(url.requests[5])
+    assert "left out to make room" in after[0]
+    assert len(after[0]) < 300 < len(before[0])
+    assert after[1:] == before[1:]  # the file it stands in, and the last turn
+    assert "The brief." in json.dumps(url.requests[5])
+    lines = [json.loads(line) for line in report.transcript.read_text().splitlines()]
+    whole = [line for line in lines if line.get("kind") == "ToolMessage"]
+    assert "1999" in whole[0]["results"][0]["text"]  # the transcript loses nothing
+    assert "Compaction" in [line.get("kind") for line in lines]
+
+
+def test_room_is_made_before_a_known_context_is_full(workspace, ledger):
+    with model_server([LONG, LONG, LONG, LONG, LONG, SUBMIT]) as url:
+        work("openai", url, workspace, ledger, context_tokens=25_000)
+    said = results(url.requests[-1])
+    assert ["left out to make room" in text for text in said[:5]] == [True, True, False, False, False]
+
+
+def test_a_worker_that_repeats_one_call_is_told_once_then_stopped_and_its_lesson_says_so(workspace, ledger):
+    with model_server([calls(bash={"command": "cat src/kernel.c"})]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=30))
+    assert report.finish_reason == "no_progress"
+    assert "7 turns in a row called the same call (bash" in report.lesson
+    said = results(url.requests[-1])
+    assert ["no progress" in text for text in said] == [False, False, False, True, False, False]
+    assert len(url.requests) == 7
+
+
+def test_a_worker_that_only_reads_again_is_stopped(workspace, ledger):
+    look = [calls(view={"path": name}) for name in ("src/kernel.c", "verify.py", "src")]
+    with model_server(look * 4) as url:
+        report = work("anthropic", url, workspace, ledger, make_brief(turns=30))
+    assert "6 turns in a row called only what was called before" in report.lesson
+    assert len(url.requests) == 9
+
+
+def test_a_worker_that_edits_nothing_is_told_after_k_turns_and_stopped_after_as_many(workspace, ledger):
+    script = [calls(bash={"command": f"echo {turn}"}) for turn in range(20)]
+    with model_server([*script[:5], EDIT, *script[5:]]) as url:
+        report = work("openai", url, workspace, ledger, make_brief(turns=30), idle_turns=4)
+    assert report.finish_reason == "no_progress"
+    assert "8 turns in a row changed no editable file" in report.lesson
+    said = results(url.requests[-1])
+    assert [index for index, text in enumerate(said) if "no progress" in text] == [3, 9]
+    assert "UNROLL 8" in (workspace.path / "src/kernel.c").read_text()
+
+
+@KINDS
+def test_an_empty_answer_is_nudged_once_then_ends_the_worker(kind, workspace, ledger):
+    with model_server([say("")]) as url:
+        report = work(kind, url, workspace, ledger)
+    assert (report.finish_reason, report.summary, report.error) == ("stopped", "", "")
+    assert len(url.requests) == 2
 
 
 @KINDS

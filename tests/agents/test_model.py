@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 
 from loopsmith.agents import build, build_model
 from loopsmith.agents.conversation import complete_once
-from loopsmith.agents.model import Tokens
+from loopsmith.agents.model import Tokens, Tool, ToolMessage, ToolResult, UserMessage
 from loopsmith.errors import WorkflowError
 from loopsmith.workflow import AnthropicAgent, OpenAIAgent, Price
 from loopsmith.workflow.agent import OtherAgent
 from loopsmith.workflow.schema import Settings
 
-KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai", "responses"])
 
 
 class Plan(BaseModel):
@@ -39,8 +39,14 @@ def test_one_structured_answer_is_a_forced_call_in_the_ledger(kind):
     with model_server([calls(plan={"hypotheses": ["a", "b"]})]) as url:
         assert run(plan(kind, url, ledger)) == Plan(hypotheses=["a", "b"])
     (request,) = url.requests
-    forced = {"type": "tool", "name": "plan"}, {"type": "function", "function": {"name": "plan"}}
-    assert request["tool_choice"] in forced
+    assert (
+        request["tool_choice"]
+        == {
+            "anthropic": {"type": "tool", "name": "plan"},
+            "openai": {"type": "function", "function": {"name": "plan"}},
+            "responses": {"type": "function", "name": "plan"},
+        }[kind]
+    )
     assert [row.role for row in ledger.rows] == ["planner"]
 
 
@@ -48,7 +54,7 @@ def test_one_structured_answer_is_a_forced_call_in_the_ledger(kind):
 def test_an_answer_that_does_not_fit_is_asked_for_once_more(kind):
     with model_server([calls(plan={"ideas": 1}), calls(plan={"hypotheses": ["a"]})]) as url:
         assert run(plan(kind, url, Ledger())) == Plan(hypotheses=["a"])
-    assert "`hypotheses`: field required" in str(url.requests[1]["messages"][-1])
+    assert "`hypotheses`: field required" in str((url.requests[1].get("messages") or url.requests[1]["input"])[-1])
 
 
 @KINDS
@@ -87,8 +93,108 @@ def test_settings_reach_the_wire():
             one = model(kind, url, max_tokens=77, temperature=0.5)
             run(one.complete("s", [], []))
     claude, gpt = url.requests
-    assert (claude["max_tokens"], claude["temperature"], claude["cache_control"]) == (77, 0.5, {"type": "ephemeral"})
+    assert (claude["max_tokens"], claude["temperature"]) == (77, 0.5)
     assert (gpt["max_tokens"], gpt["temperature"]) == (77, 0.5)
+
+
+CACHED = {"type": "ephemeral"}
+SOME = (Tool(name="t", description="d", parameters={"type": "object"}),)
+
+
+def test_system_prompt_brief_and_end_of_a_conversation_are_marked_for_the_cache():
+    with model_server([say("no")]) as url:
+        one = model("anthropic", url)
+        run(one.complete("s", [UserMessage(text="brief")], SOME))
+        run(one.complete("s", [UserMessage(shared="files", text="brief")], ()))
+    talk, single = url.requests
+    assert talk["system"] == [{"type": "text", "text": "s", "cache_control": CACHED}]
+    assert talk["messages"][0]["content"] == [{"type": "text", "text": "brief", "cache_control": CACHED}]
+    assert talk["cache_control"] == CACHED
+    files, brief = single["messages"][0]["content"]
+    assert (files["text"], files["cache_control"]) == ("files", CACHED)
+    assert brief == {"type": "text", "text": "brief"}  # nobody reads it again, and writing it costs more
+    assert "cache_control" not in single
+
+
+def test_cached_tokens_are_counted_and_priced_as_the_provider_does():
+    usage = {
+        "input_tokens": 100,
+        "cache_read_input_tokens": 1000,
+        "cache_creation_input_tokens": 200,
+        "output_tokens": 10,
+    }
+    with model_server([{**say("hi"), "usage": usage}]) as url:
+        one = model("anthropic", url)
+        tokens = run(one.complete("s", [], ())).tokens
+    assert tokens == Tokens(input=1300, cached=1000, written=200, output=10)
+    assert one.cost(tokens) == pytest.approx((100 * 3 + 1000 * 0.3 + 200 * 3 * 1.25 + 10 * 15) / 1e6)
+
+
+def test_responses_count_cached_and_reasoning_tokens():
+    usage = {
+        "input_tokens": 1300,
+        "input_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 0},
+        "output_tokens": 50,
+        "output_tokens_details": {"reasoning_tokens": 40},
+        "total_tokens": 1350,
+    }
+    with model_server([{**say("hi"), "usage": usage}]) as url:
+        answer = run(model("responses", url).complete("s", [], ()))
+    assert answer.tokens == Tokens(input=1300, cached=1000, output=50)
+    (request,) = url.requests
+    assert (request["store"], request["instructions"], request["max_output_tokens"]) == (False, "s", 8192)
+
+
+def test_reasoning_is_given_back_to_responses_as_it_came():
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
+    with model_server([{**calls(t={}), "blocks": [thought]}, say("done")]) as url:
+        one = model("responses", url)
+        answer = run(one.complete("s", [UserMessage(text="u")], SOME))
+        result = ToolMessage(results=(ToolResult(call_id=answer.calls[0].id, text="r"),))
+        run(one.complete("s", [UserMessage(text="u"), answer, result], SOME))
+    _, reasoning, call, output = url.requests[1]["input"]
+    assert reasoning == thought
+    assert (call["call_id"], output["call_id"], output["output"]) == ("call_1_0", "call_1_0", "r")
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"thinking": 2048}, {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
+        ({"thinking": "adaptive"}, {"thinking": {"type": "adaptive"}}),
+        ({"thinking": "off", "effort": "high"}, {"output_config": {"effort": "high"}}),
+        ({"thinking": False}, {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_thinking_and_effort_reach_anthropic(given, sent):
+    with model_server([say("hi")]) as url:
+        run(model("anthropic", url, **given).complete("s", [], SOME, force="t"))
+    (request,) = url.requests
+    assert {key: request.get(key) for key in sent} == sent
+    assert ("tool_choice" in request) == (given["thinking"] in (False, "off"))  # a model that thinks cannot be forced
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"), [("openai", {"reasoning_effort": "low"}), ("responses", {"reasoning": {"effort": "low"}})]
+)
+def test_effort_reaches_openai(kind, sent):
+    with model_server([say("hi")]) as url:
+        run(model(kind, url, effort="low").complete("s", [], ()))
+    assert url.requests[0].items() >= sent.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"thinking": 100}, "1024 or more"),
+        ({"thinking": 9000}, "below max_tokens"),
+        ({"thinking": 2000, "temperature": 1.0}, "no temperature"),
+        ({"thinking": "hard"}, "neither off, adaptive nor a number"),
+    ],
+)
+def test_thinking_that_cannot_work_is_told(given, words):
+    with pytest.raises(ValueError, match=words):
+        settings("anthropic", "http://127.0.0.1:1", **given)
 
 
 @KINDS

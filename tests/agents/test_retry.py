@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -20,7 +21,7 @@ from model_server import (
 from model_worker import Ledger, model
 from tenacity import wait_random_exponential
 
-from loopsmith.agents import retry
+from loopsmith.agents import line, retry
 from loopsmith.agents.conversation import Conversation
 from loopsmith.agents.model import UserMessage
 from loopsmith.errors import ProviderError
@@ -32,7 +33,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(retry, "BACKOFF", wait_random_exponential(multiplier=0.01, max=0.1))
 
 
-KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai"])
+KINDS = pytest.mark.parametrize("kind", ["anthropic", "openai", "responses"])
 
 
 def ask(kind, url, ledger, deadline=None, **more):
@@ -163,3 +164,80 @@ def test_an_endpoint_that_does_not_count_is_charged_what_was_reserved():
     with model_server([{**say("hi"), "usage": None}]) as url:
         ask("openai", url, ledger)
     assert ledger.rows[0].output_tokens == 8192
+
+
+def test_a_rate_limit_is_waited_out_by_all_and_costs_no_time_of_the_worker():
+    limited = fail(429, "slow down", type="rate_limit_error", retry_after="1.5")
+    told = []
+
+    async def talk(url, ledger):
+        one = model("openai", url)
+        one.line.listeners.append(told.append)
+
+        def conversation(deadline):
+            return Conversation(
+                model=one,
+                role="worker",
+                reserve=ledger.reserve,
+                settle=ledger.settle,
+                system="s",
+                tools=(),
+                deadline=deadline,
+                messages=[UserMessage(text="hello")],
+                pause=ledger.pause,
+            )
+
+        first = conversation(time.monotonic() + 1.0)  # less than it must wait
+        task = asyncio.create_task(first.ask())
+        while not told:
+            await asyncio.sleep(0.01)
+        answers = await asyncio.gather(task, conversation(None).ask())
+        assert [answer.text for answer in answers] == ["hi", "hi"]
+        return first
+
+    ledger = Ledger()
+    with model_server([limited, say("hi")]) as url:
+        first = asyncio.run(talk(url, ledger))
+    assert len(url.requests) == 3  # the second conversation did not ask while it was closed
+    assert told == [1.5]
+    assert len(ledger.paused) == 2
+    assert first.deadline > time.monotonic()
+    assert first.rested >= 1.5
+
+
+def test_a_wait_that_is_too_long_ends_the_campaign_with_its_time():
+    later = fail(429, "weekly limit", type="rate_limit_error", retry_after="100000")
+    with model_server([later]) as url, pytest.raises(ProviderError, match=r"is rate limited for 1d 3h.*run again then"):
+        ask("anthropic", url, Ledger())
+    assert len(url.requests) == 1
+
+
+def test_the_breaker_ends_all_conversations_when_every_call_of_the_last_minutes_failed(monkeypatch):
+    monkeypatch.setattr(line, "BREAKER", 0.3)
+
+    async def talk(url):
+        one = model("openai", url)
+
+        async def ask_it():
+            talk = Conversation(
+                model=one, role="w", reserve=lambda usage: 1, settle=lambda row, usage: None, system="s", tools=()
+            )
+            await talk.ask()
+
+        one.answered = True  # so that each alone would be patient for minutes
+        return await asyncio.gather(*(ask_it() for _ in range(5)), return_exceptions=True)
+
+    with model_server([SERVER_ERROR]) as url:
+        ends = asyncio.run(talk(url))
+    assert {type(end) for end in ends} == {ProviderError}
+    assert "every call of openai/test-model in the last minutes failed" in str(ends[0])
+
+
+def test_one_answer_closes_the_breaker_again(monkeypatch):
+    monkeypatch.setattr(line, "BREAKER", 0.0)
+    known = line.Line()
+    for _ in range(line.FEWEST):
+        known.failed(begun=0.0)
+    assert known.broken
+    known.answered()
+    assert not known.broken

@@ -1,11 +1,13 @@
 """Campaigns with a model behind the real SDKs: what it is told, what it costs, how it fails."""
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from support import run, write_source
 from loopsmith import workflow
 from loopsmith.errors import ProviderError
 from loopsmith.records import Status
+from loopsmith.search.budget import End
 from loopsmith.tracker import open_store
 
 PRICE = {"input": 1.0, "output": 10.0}
@@ -269,3 +272,31 @@ def test_no_key_is_written_anywhere(tmp_path):
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) > 5
     assert not [file for file in files if b"sk-planted-key" in file.read_bytes()]
+
+
+def test_a_stop_ends_a_running_call_by_closing_it(tmp_path):
+    reached, closed = threading.Event(), threading.Event()
+
+    def never(connection):
+        reached.set()
+        connection.settimeout(30)
+        closed.set() if connection.recv(1) == b"" else None  # the client went away before any answer
+
+    with model_server([{"held": never}]) as url:
+        path = source(tmp_path, url)
+
+        def stop_when_asked(context):
+            end = End(reason="stopped", message="by the test")
+            observe = lambda name, candidate, data: name == "worker.progress" and later(context, end)  # noqa: E731
+            context.observers.append(observe)
+
+        def later(context, end):
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(None, reached.wait, 20).add_done_callback(lambda _: context.stop.request(end))
+
+        view = run(path, before=stop_when_asked)
+        assert closed.wait(20)
+    assert view["campaign"]["stop_reason"] == "stopped"
+    assert view["usage"]["cost_usd"] > 0  # it may be charged, so that its reservation stands
+    with store_of(path) as store:
+        assert store.candidates(view["campaign"]["id"])[0].status is Status.PLANNED

@@ -553,6 +553,7 @@ class TestLedger:
         assert store.spent("c").calls == 5
         assert store.spent("c", round_id="c.r1").calls == 4
         assert store.spent("c", candidate_id=first.id).cost_usd == 0.5
+        assert store.cost_by_candidate("c") == {first.id: 0.5, second.id: 0.25}
         assert store.spent("other") == Spent()
 
     def test_usage_is_summed_by_role_and_model(self, store, start):

@@ -74,3 +74,12 @@ def test_a_models_time_and_money_count(write):
     assert affordance(load(path, [*common, "budget.cost_usd=$3", "budget.per_worker.cost_usd=$1"])) == (
         "about 3 candidates at 6m each; budget.cost_usd ends it first"
     )
+
+
+def test_the_agents_of_an_ensemble_are_shown_and_their_money_counts(write):
+    path = write("agent: [{kind: openai, model: m, weight: 2}, {kind: tuner}]\n")
+    shown = rows(load(path))
+    assert shown["agent.agents.0.model"] == ("m", False)
+    assert (shown["agent.agents.0.weight"], shown["agent.agents.1.weight"]) == (("2", False), ("1", True))
+    money = ["budget.cost_usd=$3", "budget.per_worker.cost_usd=$1"]
+    assert "budget.cost_usd ends it first" in affordance(load(path, money))
