@@ -105,7 +105,7 @@ class Slot:
     hypothesis: str = ""  # what the planner asks the worker to try; empty: the worker decides
     emphasis: str = ""  # what makes this worker look elsewhere than its neighbours
     retry_of: str | None = None  # id of a runner-up whose patch is tried again on the new baseline
-    plan: dict[str, Any] = field(default_factory=dict)  # what a planner said: category, expected_effect, risk
+    plan: dict[str, Any] = field(default_factory=dict)  # what a planner said: text, category, expected_effect, risk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

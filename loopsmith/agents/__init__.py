@@ -1,13 +1,13 @@
 """Agents: a brief and a workspace in, a report out.
 
 An agent registers under the entry point group `loopsmith.agents`: a callable that takes the `agent` section of the
-settings and returns a `protocols.Agent`; an agent with an attribute `model` (agents/model.py) lends it to the planner.
-The built-in ones register the same way. Importing this package imports no SDK of a provider; building an agent imports
-what that agent needs.
+settings and returns a `protocols.Agent`; an agent with an attribute `model` (agents/model.py) lends it to the roles of
+a round. The built-in ones register the same way. Importing this package imports no SDK of a provider; building an agent
+imports what that agent needs.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import cast
 
@@ -19,16 +19,17 @@ from loopsmith.workflow.agent import AgentSettings, ModelAgent
 from loopsmith.workflow.schema import Settings
 
 GROUP = "loopsmith.agents"
+ROLES = ("planner", "reviewer", "reflector")
 PLACEHOLDER = "none"  # sent where an endpoint of one's own needs no key; the SDKs insist on one
 
 
-def build(settings: Settings) -> tuple[Agent, Model | None]:
-    """The agent that the settings ask for, and the model that plans its rounds, if one is wanted and there is one.
+def build(settings: Settings) -> tuple[Agent, Mapping[str, Model]]:
+    """The agent that the settings ask for, and the model of each role that is on and no command.
 
     Raises:
         WorkflowError: no such agent is installed, or its settings cannot work.
     """
-    kind, search = settings.agent.kind, settings.search
+    kind = settings.agent.kind
     points = {point.name: point for point in entry_points(group=GROUP)}
     if kind not in points:
         known = ", ".join(sorted(points)) or "none; install loopsmith itself with pip"
@@ -38,8 +39,40 @@ def build(settings: Settings) -> tuple[Agent, Model | None]:
     except (ImportError, AttributeError) as error:
         raise WorkflowError(f"agent `{kind}` ({points[kind].value}) cannot be loaded: {error}") from error
     agent = factory(settings.agent)
-    plans = search.candidates_per_round > 1 if search.plan is None else search.plan
-    return agent, getattr(agent, "model", None) if plans else None
+    return agent, build_roles(settings, getattr(agent, "model", None))
+
+
+def build_roles(settings: Settings, lent: Model | None) -> Mapping[str, Model]:
+    """The model of each role that is on and no command.
+
+    Args:
+        lent: the agent's, if it has one.
+
+    Raises:
+        WorkflowError: a role that is on has no model; every problem at once.
+    """
+    models: dict[str, Model] = {}
+    problems: list[str] = []
+    for name in ROLES:
+        role = getattr(settings.roles, name)
+        company = settings.search.candidates_per_round > 1 and lent is not None
+        if role.command is not None or not settings.plays(name, company=company):
+            continue
+        try:
+            model = lent if role.model is None else build_model(role.model)
+        except WorkflowError as error:
+            problems += [f"roles.{name}: {problem}" for problem in error.problems]
+            continue
+        if model is not None:
+            models[name] = model
+        elif role.enabled:
+            problems.append(
+                f"roles.{name} is on, but the agent `{settings.agent.kind}` has no model to lend; give "
+                f"roles.{name}.model or roles.{name}.command"
+            )
+    if problems:
+        raise WorkflowError(*problems)
+    return models
 
 
 def build_model(settings: ModelAgent) -> Model:

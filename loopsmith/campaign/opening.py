@@ -13,6 +13,7 @@ from loopsmith import agents, log
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
+from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
@@ -49,7 +50,7 @@ def open_campaign(
         hidden = settings.verify.holdout.link if settings.verify.holdout else ()
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
-        agent, planner = agents.build(settings)
+        agent, roles = agents.build(settings)
         commit = snapshot(
             repository,
             source,
@@ -61,6 +62,7 @@ def open_campaign(
         going_on = earlier is not None and earlier.identity_hash == workflow.identity
         start = earlier.baseline_commit if earlier and going_on else commit
         check_agent(agent, workflow, repository, state, start)
+        check_profiler(workflow, sandbox, state)
         notes: dict[str, dict[str, Any]] = {}
         if earlier and going_on:
             campaign = resume(workflow, store, repository, earlier, commit, notes)
@@ -80,7 +82,7 @@ def open_campaign(
             verifier=Verifier(settings, sandbox),
             holdout=holdout_verifier(workflow, open_sandbox),
             agent=agent,
-            planner=planner,
+            roles=roles,
             leases=leases,
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),

@@ -1,6 +1,6 @@
 """The verbs of the roles: what each said, and the lessons that a campaign learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -42,7 +42,7 @@ class Roles(Verbs):
         campaign_id: str,
         role: str,
         key: str,
-        data: dict[str, object],
+        data: Mapping[str, object],
         *,
         round_id: str | None = None,
         candidate_id: str | None = None,
@@ -60,7 +60,7 @@ class Roles(Verbs):
             "key": key,
             "round_id": round_id,
             "candidate_id": candidate_id,
-            "data": data,
+            "data": dict(data),
             "used": False,
             "created_at": now(),
         }
