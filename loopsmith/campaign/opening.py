@@ -62,7 +62,7 @@ def open_campaign(
         going_on = earlier is not None and earlier.identity_hash == workflow.identity
         start = earlier.baseline_commit if earlier and going_on else commit
         check_agent(agent, workflow, repository, state, start)
-        check_profiler(workflow, sandbox, state)
+        check_profiler(workflow, sandbox)
         notes: dict[str, dict[str, Any]] = {}
         if earlier and going_on:
             campaign = resume(workflow, store, repository, earlier, commit, notes)

@@ -32,6 +32,7 @@ async def plan(context: Context) -> Round:
                 runner_up=earlier.id if earlier else None,
             ),
             planned,
+            earlier,
         ),
     )
     context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))

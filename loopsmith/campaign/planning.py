@@ -7,7 +7,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import observe
 from loopsmith.campaign.roles import ask, plays
 from loopsmith.campaign.stop import Stopped
-from loopsmith.records import Slot, Status
+from loopsmith.records import Candidate, Slot, Status
 from loopsmith.search.brief import write_brief
 from loopsmith.search.categories import draw, records
 from loopsmith.search.planner import Hypothesis, Plan, dead_ends, distinct, request
@@ -36,10 +36,17 @@ async def hypotheses(context: Context, number: int, count: int) -> tuple[Hypothe
     return distinct(plan.hypotheses if plan else (), count, dead_ends(recent, situation.learned, number))
 
 
-def with_plans(slots: Sequence[Slot], planned: Sequence[Hypothesis]) -> tuple[Slot, ...]:
-    """The slots, each with what the planner said of its hypothesis."""
+def with_plans(
+    slots: Sequence[Slot], planned: Sequence[Hypothesis], earlier: Candidate | None = None
+) -> tuple[Slot, ...]:
+    """The slots, each with what the planner said of its hypothesis.
+
+    Args:
+        earlier: a candidate that is tried again, with its plan.
+    """
     said = {item.text: item.model_dump() for item in planned}
-    return tuple(replace(slot, plan=said.get(slot.hypothesis, {})) for slot in slots)
+    again = {earlier.id: earlier.plan} if earlier else {}
+    return tuple(replace(slot, plan=again.get(slot.retry_of or "") or said.get(slot.hypothesis, {})) for slot in slots)
 
 
 def sources(context: Context, files: Sequence[str]) -> str:

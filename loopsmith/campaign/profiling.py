@@ -1,11 +1,12 @@
 """Profile: where a new baseline spends its time, once for each, for the briefs that start from it."""
 
 import subprocess
+import tempfile
 from hashlib import sha256
+from pathlib import Path
 
 from loopsmith import process
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import WorkflowError
 from loopsmith.log import mask
 from loopsmith.process import clean_environment
@@ -24,7 +25,7 @@ def chosen(settings: Settings) -> Profiler | None:
     return profiler(settings.roles.profile, settings.verify.command)
 
 
-def check_profiler(workflow: Workflow, sandbox: Sandbox, state: StateFolder) -> None:
+def check_profiler(workflow: Workflow, sandbox: Sandbox) -> None:
     """Fail before anything is spent where the profiler is not there.
 
     Raises:
@@ -33,16 +34,13 @@ def check_profiler(workflow: Workflow, sandbox: Sandbox, state: StateFolder) -> 
     wanted = chosen(workflow.settings)
     if wanted is None:
         return
-    folder = state.work("check") / "profiler"
-    folder.mkdir(parents=True, exist_ok=True)
-    argv = sandbox.wrap(["/bin/sh", "-c", wanted.needs], folder=folder, network=False)
-    try:
-        environment = clean_environment(workflow.settings.verify.env)
-        done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, timeout=300)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise WorkflowError(f"roles.profile: whether {wanted.name} is there could not be found out: {error}") from error
-    finally:
-        remove_folder(state.work("check"))
+    environment = clean_environment(workflow.settings.verify.env)
+    with tempfile.TemporaryDirectory() as folder:
+        argv = sandbox.wrap(["/bin/sh", "-c", wanted.needs], folder=Path(folder), network=False)
+        try:
+            done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, timeout=300)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise WorkflowError(f"roles.profile: it cannot be seen whether {wanted.name} is there: {error}") from error
     if done.returncode:
         raise WorkflowError(
             f"roles.profile: {wanted.name} is not there for the verifier's commands; {wanted.advice}, choose another "

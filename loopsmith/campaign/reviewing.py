@@ -57,7 +57,10 @@ def doubted(context: Context, candidate: Candidate, decision: Decision) -> Decis
 
 def record_of(store: Store, campaign_id: str) -> Alarms:
     """How often the reviewer was wrong, as far as measurements tell."""
-    answers = store.answers(campaign_id, role=ROLE)
-    ids = {answer.candidate_id for answer in answers if answer.candidate_id}
-    candidates = {id_: store.candidate(id_) for id_ in ids}
-    return alarms(answers, candidates, {id_: store.decision(id_) for id_ in ids})
+    answers = [answer for answer in store.answers(campaign_id, role=ROLE) if answer.data and answer.candidate_id]
+    if not answers:
+        return Alarms()
+    candidates = {item.id: item for item in store.candidates(campaign_id)}
+    last = {answer.candidate_id: Review.model_validate(answer.data) for answer in answers if answer.candidate_id}
+    doubtful = [id_ for id_, review in last.items() if not review.passes]
+    return alarms(answers, candidates, {id_: store.decision(id_) for id_ in doubtful})

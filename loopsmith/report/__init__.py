@@ -5,6 +5,6 @@ from loopsmith.report.export import export
 from loopsmith.report.show import show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried
-from loopsmith.search.memory import lesson_line
+from loopsmith.search.memory import lesson_line, lesson_words
 
-__all__ = ["apply", "export", "lesson_line", "outcome", "show", "spent", "status", "summary", "tried"]
+__all__ = ["apply", "export", "lesson_line", "lesson_words", "outcome", "show", "spent", "status", "summary", "tried"]

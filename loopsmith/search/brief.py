@@ -9,12 +9,11 @@ from typing import Any
 
 from loopsmith.lessons import Lesson, LessonKind
 from loopsmith.records import Candidate, Decision, Reflection, Verdict
-from loopsmith.search.memory import effect_words, fits, lesson_line, useful
+from loopsmith.search.memory import effect_words, fits, lesson_line, lesson_words, useful
 from loopsmith.search.similar import overlap
 from loopsmith.workflow.quote import NOTICE, fence, one_line
 from loopsmith.workflow.schema import Settings
 
-LESSON_LIMIT = 400  # characters of what a reflector wrote
 HYPOTHESIS_LIMIT = 600  # characters; a planner's are no longer
 DEAD = (Verdict.DISCARDED, Verdict.FAILED, Verdict.REJECTED, Verdict.CRASHED, Verdict.TIMED_OUT)
 
@@ -104,11 +103,7 @@ def learned_lines(learned: Sequence[Lesson], hypothesis: str) -> list[str]:
         near = overlap(lesson.text, hypothesis) if hypothesis else 0.0
         return (lesson.kind is LessonKind.CONSTRAINT, near, max(lesson.numbers))
 
-    return [
-        f"- [{', '.join(f'c{number}' for number in lesson.numbers)}] "
-        f"{str(lesson.kind).replace('_', ' ')}: {one_line(lesson.text, LESSON_LIMIT)}"
-        for lesson in sorted(learned, key=rank, reverse=True)
-    ]
+    return [f"- {lesson_words(lesson)}" for lesson in sorted(learned, key=rank, reverse=True)]
 
 
 def failure_text(failure: Reflection, room: int) -> str:

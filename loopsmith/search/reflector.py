@@ -9,12 +9,11 @@ from pydantic import BaseModel, Field, field_validator
 from loopsmith.lessons import Learned, Lesson, LessonKind
 from loopsmith.records import Candidate, Decision
 from loopsmith.search.brief import objective_words
-from loopsmith.search.memory import effect_words
+from loopsmith.search.memory import LESSON_LIMIT, effect_words, lesson_words
 from loopsmith.search.similar import SAME, overlap
 from loopsmith.workflow.quote import NOTICE, fence, one_line
 from loopsmith.workflow.schema import Settings
 
-TEXT_LIMIT = 400  # characters of a lesson
 PATCH_LIMIT = 6000  # characters of each patch that the reflector reads
 OUTPUT_LIMIT = 800
 UNMEASURED = ("worker", "guardrail", "review", "content")  # rules of decisions before the verifier ran anything
@@ -74,9 +73,7 @@ class Result:
 
 def request(settings: Settings, results: Sequence[Result], lessons: Sequence[Lesson], profile: str) -> str:
     """What the reflector is asked."""
-    standing = [
-        f"- #{item.id} {item.kind} {evidence_words(item)}: {one_line(item.text, TEXT_LIMIT)}" for item in lessons
-    ]
+    standing = [f"- #{item.id} {lesson_words(item)}" for item in lessons]
     parts = [
         f"Objective: {objective_words(settings)}.",
         "### Lessons that stand\n" + ("\n".join(standing) or "(none yet)"),
@@ -112,11 +109,6 @@ def result_words(result: Result) -> str:
     return "\n".join(lines)
 
 
-def evidence_words(lesson: Lesson) -> str:
-    """`[c3, c7]`."""
-    return f"[{', '.join(f'c{number}' for number in lesson.numbers)}]"
-
-
 def learned(said: Remember, results: Iterable[Result], lessons: Sequence[Lesson]) -> Learned:
     """How the lessons change: only by what a candidate of this round shows, and nothing twice.
 
@@ -127,7 +119,7 @@ def learned(said: Remember, results: Iterable[Result], lessons: Sequence[Lesson]
     new: list[tuple[LessonKind, str, tuple[str, ...]]] = []
     shown: list[tuple[int, str]] = []
     for item in said.findings:
-        text = one_line(item.text, TEXT_LIMIT)
+        text = one_line(item.text, LESSON_LIMIT)
         found = [by_number[number] for number in dict.fromkeys(item.candidates) if number in by_number]
         evidence = [one.candidate.id for one in found if one.measured or item.kind not in NEEDS_RUN]
         if not text or not evidence:
@@ -140,7 +132,7 @@ def learned(said: Remember, results: Iterable[Result], lessons: Sequence[Lesson]
         elif all(kind is not item.kind or overlap(text, other) < SAME for kind, other, _ in new):
             new.append((item.kind, text, tuple(evidence)))
     retired = [
-        (item.lesson, by_number[item.candidate].candidate.id, one_line(item.because, TEXT_LIMIT))
+        (item.lesson, by_number[item.candidate].candidate.id, one_line(item.because, LESSON_LIMIT))
         for item in said.retire
         if item.lesson in standing and item.candidate in by_number and by_number[item.candidate].measured
     ]

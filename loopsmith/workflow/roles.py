@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from loopsmith.workflow.agent import AnthropicAgent, OpenAIAgent, Section
 from loopsmith.workflow.units import Duration, Shown, format_share, parse_share
@@ -44,6 +44,13 @@ class Role(Section):
                 raise ValueError("it is on, off, auto, or a map with the keys command, model, share")
             return {} if value == "auto" else {"enabled": value == "on"}
         return {"enabled": True, **value} if isinstance(value, dict) and value else value
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _of_a_provider(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("kind") not in ("openai", "anthropic"):
+            raise ValueError("its kind is openai or anthropic, and its other keys are those of such an agent")
+        return value
 
     @model_validator(mode="after")
     def _one_mind(self) -> "Role":

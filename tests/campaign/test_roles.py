@@ -122,7 +122,7 @@ def test_lessons_are_merged_and_one_that_a_measurement_contradicts_is_retired(tm
             roles={"planner": "off", "reflector": "on"},
         )
         run(path)
-    assert "#1 dead_end [c1]: Changing X does not help." in prompts(url, "remember")[1]
+    assert "#1 [c1] dead end: Changing X does not help." in prompts(url, "remember")[1]
     with store_of(path) as store:
         standing, every = store.lessons(campaign_of(store)), store.lessons(campaign_of(store), retired=True)
     assert [(item.text, item.numbers) for item in standing] == [("The score follows X.", (1, 2))]
@@ -330,6 +330,27 @@ def test_a_rejected_patch_may_be_measured_all_the_same_and_a_gain_waits_for_a_pe
     with store_of(path) as store:
         (candidate,) = store.candidates(campaign_of(store))
         assert "the reviewer had rejected it" in store.decision(candidate.id).reason
+
+
+def test_people_see_what_each_role_said(tmp_path, loopsmith):
+    plan = calls(plan={"hypotheses": [{"text": "raise X a lot", "category": "tuning", "expected_effect": "50 % more"}]})
+    lesson = remember(findings=[{"kind": "idea", "text": "Raise Y as well.", "candidates": [1]}])
+    with model_server(script(worker=work(15), plan=plan, review=objection(), remember=lesson)) as url:
+        path = reviewed(tmp_path, url)
+        path.write_text(path.read_text().replace("roles:\n", "roles:\n  planner: on\n  reflector: on\n"))
+        run(path)
+    shown = loopsmith("show", "1", "-w", path).out
+    for line in (
+        "planned     tuning; 50 % more; medium risk; raise X a lot",
+        "reviewer    reject: program.sh: X=15: a constant in place of the work",
+        "lesson      [c1] idea: Raise Y as well.",
+        "+X=15",
+    ):
+        assert line in shown, line
+    assert "- [c1] idea: Raise Y as well.\n" in loopsmith("memory", "-w", path).out
+    said = loopsmith("status", "-w", path).out
+    assert "1 read, 1 objected to, 1 rejected" in said
+    assert "1 that stand, 0 retired" in said
 
 
 def test_an_objection_that_points_at_nothing_is_none(tmp_path):
