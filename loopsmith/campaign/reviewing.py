@@ -19,7 +19,9 @@ async def review(context: Context, candidate: Candidate, patch: Patch, hypothesi
     if not plays(context, ROLE) or patch.empty:
         return None
     key = f"{candidate.number}.{sha256(patch.text.encode()).hexdigest()[:12]}"
-    prompt = request(context.settings, hypothesis, patch.text, record_of(context.store, context.id))
+    known = [file.path for file in patch.files if file.kind != "added"]
+    before = {path: context.repository.read(patch.parent, path).decode(errors="replace") for path in known}
+    prompt = request(context.settings, hypothesis, before, patch.text, record_of(context.store, context.id))
     said, _ = await ask(context, ROLE, key, Review, prompt, round_id=candidate.round_id, candidate_id=candidate.id)
     return said
 

@@ -108,8 +108,9 @@ async def ask_model(
     def later(row: int, usage: Usage) -> None:
         settlements.append((row, usage))
 
+    reason = "it gave no answer that fits, asked twice"
     try:
-        return await complete_once(
+        said = await complete_once(
             model,
             answer,
             role=role,
@@ -119,8 +120,10 @@ async def ask_model(
             settle=later,
         )
     except ConversationError as error:
-        context.emit("role.failed", role=role, reason=str(error))
-        return None  # a round without it is a round all the same
+        said, reason = None, str(error)
+    if said is None:
+        context.emit("role.failed", role=role, reason=reason)  # a round without it is a round all the same
+    return said
 
 
 def reserve_share(context: Context, role: str, usage: Usage, round_id: str | None, candidate_id: str | None) -> int:

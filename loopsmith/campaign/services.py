@@ -38,6 +38,8 @@ class CampaignServices:
         if self.reviewed:
             return ()
         patch = take_change(self.context, self.candidate.parent_commit, self.folder, None)
+        if patch.problems:
+            return ()  # the guardrails reject it anyway
         said = await review(self.context, self.candidate, patch, hypothesis or self.candidate.hypothesis)
         if said is None or said.passes:
             return ()

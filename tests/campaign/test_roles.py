@@ -286,6 +286,7 @@ def test_a_worker_is_told_the_objections_once_and_goes_on(tmp_path):
     assert "+X=15" in first
     assert "+X=14" in second
     assert "X of 15" in first
+    assert "as they were\n`program.sh`\n~~~data\nX=10\nY=0\n~~~" in first
     assert view["roles"]["reviewer"]["objected"] == 1
     assert view["roles"]["reviewer"]["rejected"] == 0
 
@@ -351,6 +352,24 @@ def test_people_see_what_each_role_said(tmp_path, loopsmith):
     said = loopsmith("status", "-w", path).out
     assert "1 read, 1 objected to, 1 rejected" in said
     assert "1 that stand, 0 retired" in said
+
+
+def test_a_worker_without_a_turn_left_is_not_asked_to_mend_anything(tmp_path):
+    with model_server(script(worker=work(15), review=objection())) as url:
+        path = reviewed(tmp_path, url)
+        view = run(path, "budget.per_worker.turns=2")
+    assert len(prompts(url, "worker")) == 2
+    assert view["counts"]["rejected"] == 1
+
+
+def test_a_reviewer_that_gives_no_verdict_lets_the_patch_pass(tmp_path):
+    with model_server(script(worker=work(15), review=say("I like it"))) as url:
+        path = reviewed(tmp_path, url)
+        view = run(path)
+    assert view["best"]["value"] == 15.0
+    with store_of(path) as store:
+        (event,) = store.events(campaign_of(store), name="role.failed")
+    assert event.data == {"role": "reviewer", "reason": "it gave no answer that fits, asked twice"}
 
 
 def test_an_objection_that_points_at_nothing_is_none(tmp_path):
