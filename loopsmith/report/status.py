@@ -89,11 +89,12 @@ def roles(store: Store, campaign: Campaign) -> dict[str, Any]:
     """What the roles beside the worker brought."""
     every = store.lessons(campaign.id, retired=True)
     kinds = Counter(str(item.kind) for item in every if item.retired_by is None)
-    silent = {str(event.data["role"]) for event in store.events(campaign.id, name="role.silent")}
+    silent = {str(event.data["role"]): event.created_at for event in store.events(campaign.id, name="role.silent")}
+    spoke = {answer.role: answer.created_at for answer in store.answers(campaign.id)} if silent else {}
     return {
         "reviewer": asdict(record_of(store, campaign.id)),
         "lessons": {**{str(kind): kinds[str(kind)] for kind in LessonKind}, "retired": len(every) - kinds.total()},
-        "silent": sorted(silent),
+        "silent": sorted(role for role, at in silent.items() if role not in spoke or spoke[role] < at),
     }
 
 

@@ -11,7 +11,7 @@ from loopsmith.records import Candidate
 from loopsmith.search.brief import DEAD, HYPOTHESIS_LIMIT
 from loopsmith.search.categories import CATEGORIES, Record
 from loopsmith.search.similar import SAME, nearest
-from loopsmith.workflow.quote import one_line
+from loopsmith.workflow.quote import NOTICE, one_line
 
 SPARE = 2  # hypotheses beyond those needed, for when some repeat what was tried
 EXPIRY = 10  # rounds after which what failed may be tried again in the same words
@@ -65,7 +65,7 @@ def request(brief: str, sources: str, count: int, wanted: Counter[str], found: M
     ]
     asked = ", ".join(f"{number} x {name}" for name, number in wanted.items())
     return (
-        f"{brief}\n\n### The editable files\n{sources}\n\n### Categories\n" + "\n".join(kinds) + "\n\n"
+        f"{brief}\n\n### The editable files\n{NOTICE}\n{sources}\n\n### Categories\n" + "\n".join(kinds) + "\n\n"
         f"Plan {count} hypotheses, one for each of {count} workers, and after them {SPARE} spare ones, which take the "
         f"place of any that turn out to repeat what was tried. This round looks for: {asked}. Where a category holds "
         "nothing worth a try, take another."

@@ -236,6 +236,17 @@ def test_a_role_that_has_spent_its_share_is_silent_and_the_campaign_goes_on(tmp_
     assert view["roles"]["silent"] == ["planner"]
 
 
+def test_a_silent_role_speaks_again_when_a_limit_is_raised(tmp_path):
+    plan = calls(plan={"hypotheses": ["one idea", "another thing"]})
+    with model_server(script(worker=work(9), plan=plan)) as url:
+        path = write_source(tmp_path, agent=model(url), roles={"reflector": "off"})
+        first = run(path, "budget.cost_usd=10", "roles.planner={share: 0}")
+        assert not prompts(url, "plan")
+        then = run(path, "budget.cost_usd=10", "budget.rounds=2", "roles.planner={share: 50%}")
+    assert len(prompts(url, "plan")) == 1
+    assert (first["roles"]["silent"], then["roles"]["silent"]) == (["planner"], [])
+
+
 def test_a_role_has_its_own_model_and_a_wrong_key_stops_the_campaign(tmp_path):
     with model_server(script(worker=work(15))) as url, model_server([WRONG_KEY]) as other:
         path = write_source(tmp_path, agent=model(url), roles={"planner": {"model": {**model(other), "model": "big"}}})
