@@ -63,6 +63,17 @@ class Services(Protocol):
         """Wait out a provider's rate limit: it costs the worker no time, and another may work in its place."""
         ...
 
+    async def review(self, hypothesis: str) -> Sequence[str]:
+        """A reviewer's objections to the change in the folder; none without a reviewer, or when it was asked before.
+
+        Args:
+            hypothesis: the worker's own words for what the change does.
+
+        Raises:
+            HarnessError: as `problems`, or the reviewer's provider refuses for good.
+        """
+        ...
+
     def progress(self, text: str) -> None:
         """Say in a few words what the worker is doing now, for the live line."""
         ...

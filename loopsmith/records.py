@@ -105,6 +105,7 @@ class Slot:
     hypothesis: str = ""  # what the planner asks the worker to try; empty: the worker decides
     emphasis: str = ""  # what makes this worker look elsewhere than its neighbours
     retry_of: str | None = None  # id of a runner-up whose patch is tried again on the new baseline
+    plan: dict[str, Any] = field(default_factory=dict)  # what a planner said: text, category, expected_effect, risk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +145,7 @@ class Candidate:
     lines_added: int = 0
     lines_removed: int = 0
     params: dict[str, Any] = field(default_factory=dict)  # constants a tuner chose
+    plan: dict[str, Any] = field(default_factory=dict)  # as in its slot
     value: float | None = None  # the objective's metric: screened, then confirmed mean
     created_at: datetime
     updated_at: datetime
@@ -209,7 +211,7 @@ class Reflection:
 class Usage:
     """One model call. Reserved before it is made, settled after."""
 
-    role: str  # worker | planner
+    role: str  # worker | planner | reviewer | reflector
     model: str
     input_tokens: int = 0  # all of them, cached ones too
     cached_tokens: int = 0

@@ -46,6 +46,9 @@ class Ledger:
     def problems(self) -> Sequence[str]:
         return self.broken()
 
+    async def review(self, hypothesis: str) -> Sequence[str]:
+        return ()
+
     def progress(self, text: str) -> None:
         self.said.append(text)
 

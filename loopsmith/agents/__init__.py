@@ -1,15 +1,17 @@
 """Agents: a brief and a workspace in, a report out.
 
 An agent registers under the entry point group `loopsmith.agents`: a callable that takes the `agent` section of the
-settings and returns a `protocols.Agent`; an agent with an attribute `model` (agents/model.py) lends it to the planner.
-The built-in ones register the same way. Importing this package imports no SDK of a provider; building an agent imports
-what that agent needs.
+settings and returns a `protocols.Agent`; an agent with an attribute `model` (agents/model.py) lends it to the roles of
+a round. The built-in ones register the same way. Importing this package imports no SDK of a provider; building an agent
+imports what that agent needs.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
-from typing import cast
+from typing import TypeVar, cast
+
+from pydantic import BaseModel
 
 from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
@@ -21,11 +23,13 @@ from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.values import Secret
 
 GROUP = "loopsmith.agents"
+ROLES = ("planner", "reviewer", "reflector")
+M = TypeVar("M", bound=BaseModel)
 PLACEHOLDER = "none"  # sent where an endpoint of one's own needs no key; the SDKs insist on one
 
 
-def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Model | None]:
-    """The agent that the settings ask for, and the model that plans its rounds, if one is wanted and there is one.
+def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Mapping[str, Model]]:
+    """The agent that the settings ask for, and the model of each role that is on and no command.
 
     Args:
         tape: records or replays every model.
@@ -38,9 +42,7 @@ def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Model | 
         agent = build_ensemble(settings.agent, tape)
     else:
         agent = build_one(settings.agent, tape)
-    search = settings.search
-    plans = search.candidates_per_round > 1 if search.plan is None else search.plan
-    return agent, getattr(agent, "model", None) if plans else None
+    return agent, build_roles(settings, getattr(agent, "model", None), tape)
 
 
 def build_ensemble(settings: EnsembleAgent, tape: Tape | None = None) -> Agent:
@@ -85,12 +87,57 @@ def build_one(settings: SingleAgent, tape: Tape | None = None) -> Agent:
         factory = cast(Callable[[AgentSettings], Agent], points[kind].load())
     except (ImportError, AttributeError) as error:
         raise WorkflowError(f"agent `{kind}` ({points[kind].value}) cannot be loaded: {error}") from error
-    if tape is not None and tape.replays and isinstance(settings, ModelAgent):
-        settings = settings.model_copy(update={"api_key": Secret(PLACEHOLDER)})  # nobody is asked
-    agent = factory(settings)
+    agent = factory(with_key(settings, tape))
     if tape is not None and (model := getattr(agent, "model", None)) is not None:
         agent.model = tape.around(model)  # type: ignore[attr-defined]
     return agent
+
+
+def build_roles(settings: Settings, lent: Model | None, tape: Tape | None = None) -> Mapping[str, Model]:
+    """The model of each role that is on and no command.
+
+    Args:
+        lent: the agent's, if it has one.
+        tape: records or replays the others.
+
+    Raises:
+        WorkflowError: a role that is on has no model; every problem at once.
+    """
+    models: dict[str, Model] = {}
+    problems: list[str] = []
+    for name in ROLES:
+        role = getattr(settings.roles, name)
+        company = settings.search.candidates_per_round > 1 and lent is not None
+        if role.command is not None or not settings.plays(name, company=company):
+            continue
+        try:
+            model = lent if role.model is None else build_role(role.model, tape)
+        except WorkflowError as error:
+            problems += [f"roles.{name}: {problem}" for problem in error.problems]
+            continue
+        if model is not None:
+            models[name] = model
+        elif role.enabled:
+            problems.append(
+                f"roles.{name} is on, but the agent has no model to lend; give "
+                f"roles.{name}.model or roles.{name}.command"
+            )
+    if problems:
+        raise WorkflowError(*problems)
+    return models
+
+
+def build_role(settings: ModelAgent, tape: Tape | None) -> Model:
+    """A role's own model."""
+    model = build_model(with_key(settings, tape))
+    return model if tape is None else tape.around(model)
+
+
+def with_key(settings: M, tape: Tape | None) -> M:
+    """The settings, without the need of a key where a tape answers in the provider's place."""
+    if tape is None or not tape.replays or "api_key" not in type(settings).model_fields:
+        return settings
+    return settings.model_copy(update={"api_key": Secret(PLACEHOLDER)})
 
 
 def build_model(settings: ModelAgent) -> Model:

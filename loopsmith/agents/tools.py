@@ -124,7 +124,7 @@ class Toolbox:
                 case SearchMemory() as wish:
                     text = self.search_memory(wish)
                 case Submit() as wish:
-                    self.submit(wish, last=last)
+                    await self.submit(wish, last=last)
         except (Refused, BadArguments) as problem:
             return ToolResult(call_id=call.id, text=f"error: {problem}", failed=True)
         return ToolResult(call_id=call.id, text=text)
@@ -175,8 +175,8 @@ class Toolbox:
         found = self.services.search_memory(wish.query)
         return "\n\n".join(recall(item) for item in found) if found else "nothing found: nobody has recorded such a try"
 
-    def submit(self, wish: Submit, *, last: bool) -> None:
-        """Accept, but say once what breaks a rule, and ask once when there seems to be nothing to submit."""
+    async def submit(self, wish: Submit, *, last: bool) -> None:
+        """Accept, but say once what breaks a rule, what a reviewer objects to, and that nothing seems to be changed."""
         self.offered = wish
         if not last:
             if "rules" not in self._asked and (problems := self.services.problems()):
@@ -191,6 +191,13 @@ class Toolbox:
                 raise Refused(
                     "no editable file differs from the baseline, so there is nothing to verify. Make your change, or "
                     "call submit again to end without one"
+                )
+            if objections := await self.services.review(wish.hypothesis or wish.summary):
+                listed = "\n".join(f"- {objection}" for objection in objections)
+                raise Refused(
+                    f"a reviewer read the change and objects:\n{listed}\n"
+                    "Mend what is right in this, and call submit again. If an objection is wrong, leave the change as "
+                    "it is and say why in the summary"
                 )
         raise Submitted(wish)
 

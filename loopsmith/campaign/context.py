@@ -1,7 +1,7 @@
 """What the steps of a campaign share, put together once when it starts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,7 @@ class Context:
     verifier: Verifier
     holdout: Verifier | None  # runs the hidden command; the other one cannot see what it reads
     agent: Agent
-    planner: Model | None  # None: workers get an emphasis instead of a hypothesis
+    roles: Mapping[str, Model]  # of the roles that a model plays
     leases: Leases
     stop: Stop
     workers: asyncio.Semaphore
@@ -52,6 +52,7 @@ class Context:
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
+    silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import number_of
+from loopsmith.campaign.reviewing import reject
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import ProviderError
@@ -82,6 +83,10 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         raise Stopped
     for transcript in sorted({*scratch.glob("transcript-*.jsonl"), *filter(None, [report.transcript])}):
         context.keep_artifact(candidate, "transcript", transcript)
+    claim = report.hypothesis or candidate.hypothesis or report.summary
+    if patch.commit is not None and (refused := await reject(context, candidate, patch, claim)):
+        context.repository.set_candidate(context.id, candidate.number, patch.commit)
+        return decide(context, candidate, refused, report=report, patch=patch)
     return settle(context, candidate, report, patch)
 
 
@@ -168,11 +173,22 @@ def decide(
     report: Report | None = None,
     error: str = "",
     new_baseline: str | None = None,
+    patch: Patch | None = None,
 ) -> Candidate:
-    """Write the decision, its reflection and, for a keep, the new baseline, in one transaction."""
+    """Write the decision, its reflection and, for a keep, the new baseline, in one transaction.
+
+    Args:
+        patch: of a candidate that was never submitted, to be shown.
+    """
     report = report or report_of(candidate)
     reflection = reflect(candidate, decision, report, error)
-    candidate = context.store.decide(candidate.id, decision, reflection, report=report, new_baseline=new_baseline)
+    change: dict[str, Any] = {}
+    if patch is not None:
+        lines = {"lines_added": patch.lines_added, "lines_removed": patch.lines_removed}
+        change = {"commit": patch.commit, "tree": patch.tree, **lines}
+    candidate = context.store.decide(
+        candidate.id, decision, reflection, report=report, new_baseline=new_baseline, **change
+    )
     context.emit(
         "candidate.decided",
         candidate,

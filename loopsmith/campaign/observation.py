@@ -1,6 +1,7 @@
 """Observe: where the campaign stands, for the plan and the briefs of a round."""
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.profiling import known_profile
 from loopsmith.campaign.replicates import known_runs, level_of
 from loopsmith.records import Candidate, Phase, Reflection, Status
 from loopsmith.search.brief import Situation
@@ -22,6 +23,8 @@ def observe(context: Context, number: int, commit: str) -> Situation:
         lessons=sorted(store.reflections(context.id, limit=100), key=number_of, reverse=True),
         budget_left=budget_left(context),
         files=editable_files(context, commit),
+        learned=store.lessons(context.id),
+        profile=known_profile(context, commit),
     )
 
 

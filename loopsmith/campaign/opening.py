@@ -14,6 +14,7 @@ from loopsmith.agents.recording import Tape
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
+from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.providers import watch
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
@@ -57,7 +58,7 @@ def open_campaign(
         hidden = settings.verify.holdout.link if settings.verify.holdout else ()
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
-        agent, planner = agents.build(settings, tape)
+        agent, roles = agents.build(settings, tape)
         commit = snapshot(
             repository,
             source,
@@ -71,6 +72,7 @@ def open_campaign(
             tape.check(earlier.id if earlier and going_on else None)
         start = earlier.baseline_commit if earlier and going_on else commit
         check_agent(agent, workflow, repository, state, start)
+        check_profiler(workflow, sandbox)
         notes: dict[str, dict[str, Any]] = {}
         if earlier and going_on:
             campaign = resume(workflow, store, repository, earlier, commit, notes)
@@ -92,7 +94,7 @@ def open_campaign(
             verifier=Verifier(settings, sandbox),
             holdout=holdout_verifier(workflow, open_sandbox),
             agent=agent,
-            planner=planner,
+            roles=roles,
             leases=leases,
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),

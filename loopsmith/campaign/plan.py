@@ -1,17 +1,12 @@
 """Plan: the next round's slots, from the runner-up, a planner's hypotheses and what the budget allows."""
 
-from collections.abc import Sequence
-
 from loopsmith.campaign.casting import cast
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.observation import gain_of, observe
-from loopsmith.campaign.services import reserve
-from loopsmith.campaign.stop import Stopped
-from loopsmith.errors import LimitReached
-from loopsmith.records import Candidate, Round, Status, Usage
-from loopsmith.search.planner import plan_hypotheses
+from loopsmith.campaign.observation import gain_of
+from loopsmith.campaign.planning import hypotheses, with_plans
+from loopsmith.campaign.profiling import profile
+from loopsmith.records import Candidate, Round, Status
 from loopsmith.search.policy import plan_slots
-from loopsmith.workflow.quote import fence, one_line
 
 
 async def plan(context: Context) -> Round:
@@ -22,61 +17,24 @@ async def plan(context: Context) -> Round:
     if settings.budget.candidates is not None:
         count = min(count, settings.budget.candidates - store.counts(context.id)["candidates"])
     earlier = runner_up(context)
-    workers = count - (earlier is not None)
+    await profile(context)
+    planned = await hypotheses(context, number, count - (earlier is not None))
     slots = plan_slots(
         campaign_id=context.seed,
         round_number=number,
         count=count,
         agent=context.agent.name,
-        hypotheses=await hypotheses(context, number, workers),
+        hypotheses=[item.text for item in planned],
         runner_up=earlier.id if earlier else None,
     )
     round_, candidates = store.plan_round(
         context.id,
         task_id=store.tasks(context.id)[0].id,
         baseline_commit=context.baseline(),
-        slots=cast(context, number, slots),
+        slots=with_plans(cast(context, number, slots), planned, earlier),
     )
     context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))
     return round_
-
-
-async def hypotheses(context: Context, number: int, count: int) -> tuple[str, ...]:
-    """Distinct hypotheses from a planner, where the agent is a model and the workflow wants a plan."""
-    if context.planner is None or count < 2:
-        return ()
-    situation = observe(context, number, context.baseline())
-
-    def book(usage: Usage) -> int:
-        return reserve(context, usage)
-
-    try:
-        return await context.stop.unless(
-            plan_hypotheses(
-                context.planner,
-                context.settings,
-                situation,
-                sources(context, situation.files),
-                count,
-                book,
-                context.store.settle,
-            )
-        )
-    except (LimitReached, Stopped):
-        return ()  # the workers meet the same limit or stop, and that ends the campaign if it must
-
-
-def sources(context: Context, files: Sequence[str]) -> str:
-    """The editable files' text, fenced, cut to about as many tokens as a brief may have."""
-    left = context.settings.memory.brief_tokens * 4
-    parts = []
-    for path in files:
-        text = context.repository.read(context.baseline(), path).decode(errors="replace")[:left]
-        left -= len(text)
-        parts.append(f"`{one_line(path)}`\n{fence(text)}")
-        if left <= 0:
-            break
-    return "\n\n".join(parts)
 
 
 def runner_up(context: Context) -> Candidate | None:

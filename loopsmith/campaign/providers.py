@@ -13,7 +13,7 @@ RATE_LIMITED = "model.rate_limited"
 def watch(context: Context) -> None:
     """Write an event for each new rate limit."""
     members = context.agent.members.values() if isinstance(context.agent, Ensemble) else (context.agent,)
-    models = {id(model): model for model in (*map(model_of, members), context.planner) if model is not None}
+    models = {id(model): model for model in (*map(model_of, members), *context.roles.values()) if model is not None}
     for model in models.values():
         model.line.listeners.append(partial(limited, context, model))
 

@@ -7,7 +7,9 @@ from loopsmith.campaign.confirmation import confirm
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.generation import decide, generate
 from loopsmith.campaign.holdout import hold_out
+from loopsmith.campaign.learning import learn
 from loopsmith.campaign.observation import gain_of, observe
+from loopsmith.campaign.reviewing import doubted
 from loopsmith.campaign.screening import screen
 from loopsmith.campaign.stop import Stopped
 from loopsmith.records import Candidate, Decision, Round, Status, Verdict
@@ -29,6 +31,10 @@ async def run_round(context: Context, round_: Round) -> None:
     if context.stop.end:
         return
     await choose(context, round_)
+    try:
+        await learn(context, round_)
+    except Stopped:
+        return
     context.store.finish_round(round_.id)
     context.emit("round.finished", round_id=round_.id, number=round_.number)
 
@@ -53,7 +59,9 @@ async def choose(context: Context, round_: Round) -> None:
     for place, candidate in enumerate(waiting):
         if winner is None and place < FINALISTS:
             candidate = context.store.begin_confirmation(candidate.id)
-            decision = await hold_out(context, candidate, quarantine(context, await confirm(context, candidate)))
+            decision = await confirm(context, candidate)
+            decision = doubted(context, candidate, quarantine(context, decision))
+            decision = await hold_out(context, candidate, decision)
             kept = decision.verdict is Verdict.KEPT
             decided = decide(
                 context,

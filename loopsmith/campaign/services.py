@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loopsmith.campaign.change import take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.reviewing import review
 from loopsmith.errors import LimitReached
 from loopsmith.records import Candidate, Reflection, Trial, Usage
 from loopsmith.search.budget import check_call
@@ -18,6 +19,7 @@ class CampaignServices:
 
     def __init__(self, context: Context, candidate: Candidate, folder: Path):
         self.context, self.candidate, self.folder = context, candidate, folder
+        self.reviewed = False  # the reviewer objected before
         self._paused = 0.0
         self._pausing_since: float | None = None
 
@@ -53,6 +55,19 @@ class CampaignServices:
         since = self._pausing_since
         return self._paused + (0.0 if since is None else time.monotonic() - since)
 
+    async def review(self, hypothesis: str) -> Sequence[str]:
+        if self.reviewed:
+            return ()
+        patch = take_change(self.context, self.candidate.parent_commit, self.folder, None)
+        if patch.problems:
+            return ()  # the guardrails reject it anyway
+        said = await review(self.context, self.candidate, patch, hypothesis or self.candidate.hypothesis)
+        if said is None or said.passes:
+            return ()
+        self.reviewed = True
+        self.context.emit("review.sent_back", self.candidate, verdict=said.verdict, objections=list(said.lines()))
+        return said.lines()
+
     def progress(self, text: str) -> None:
         self.context.show("worker.progress", self.candidate, text=text)
 
@@ -66,7 +81,7 @@ def reserve(context: Context, usage: Usage, *, round_id: str | None = None, cand
     store, budget = context.store, context.settings.budget
     if candidate_id is not None:
         worker = budget.per_worker
-        spent = store.spent(context.id, candidate_id=candidate_id)
+        spent = store.spent(context.id, candidate_id=candidate_id, role=usage.role)
         check_call("budget.per_worker", spent, usage, cost_usd=worker.cost_usd, tokens=worker.tokens)
     if round_id is not None:
         spent = store.spent(context.id, round_id=round_id)

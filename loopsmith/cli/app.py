@@ -171,7 +171,9 @@ def memory(
     with find_campaign(workflow, state, tracker, campaign) as found:
         store, id_ = found.store, found.campaign.id
         found_ = store.search_reflections(id_, query, limit) if query else store.reflections(id_, limit=limit)
-        print("\n".join(report.lesson_line(item) for item in found_) or "nothing learned yet")
+        lines = [f"- {report.lesson_words(item)}" for item in (() if query else store.lessons(id_))]
+        lines += [report.lesson_line(item) for item in found_]
+        print("\n".join(lines) or "nothing learned yet")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from loopsmith import agents, log, workflow
 from loopsmith.campaign.calibration import calibrate, findings, noise_words
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.opening import open_campaign
+from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError
@@ -90,7 +91,7 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
 
     attempt(editable)
     attempt(agent)
-    attempt(lambda: Sandbox.detect(loaded.settings.sandbox))
+    attempt(lambda: check_profiler(loaded, Sandbox.detect(loaded.settings.sandbox)))
     attempt(lambda: Leases(loaded.settings.verify.resources))
     return problems
 

@@ -6,12 +6,13 @@ from loopsmith.report.show import show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
 from loopsmith.report.transcript import transcript
-from loopsmith.search.memory import lesson_line
+from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
     "apply",
     "export",
     "lesson_line",
+    "lesson_words",
     "outcome",
     "show",
     "spent",

@@ -1,7 +1,8 @@
 """Everything that the tracker knows of one candidate, in words."""
 
 from loopsmith.records import Candidate, Measurement
-from loopsmith.search.memory import effect_words
+from loopsmith.search.memory import effect_words, lesson_words
+from loopsmith.search.reviewer import Review
 from loopsmith.tracker import Store
 
 
@@ -21,6 +22,7 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     rows = (
         ("hypothesis", candidate.hypothesis),
         ("emphasis", candidate.emphasis),
+        ("planned", plan_words(candidate)),
         ("summary", candidate.summary),
         ("tried", candidate.tried),
         ("learned", candidate.lesson),
@@ -32,6 +34,8 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
         ("lines", f"+{candidate.lines_added} -{candidate.lines_removed}" if candidate.commit else ""),
     )
     lines += [f"{name:<11} {text}" for name, text in rows if text]
+    lines += review_rows(store, candidate)
+    lines += [f"lesson      {line}" for line in lessons_of(store, candidate)]
     usage = store.spent(candidate.campaign_id, candidate_id=candidate.id)
     if usage.calls:
         lines.append(f"spent       {usage.calls} calls, {usage.tokens} tokens, ${usage.cost_usd:.4f}")
@@ -47,6 +51,35 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     if patch:
         lines += ["", patch.rstrip("\n")]
     return "\n".join(lines)
+
+
+def plan_words(candidate: Candidate) -> str:
+    """What the planner said, with its own words for the hypothesis where the worker had others."""
+    plan = candidate.plan
+    parts = [str(plan.get("category", "")), str(plan.get("expected_effect", ""))]
+    parts += [f"{plan['risk']} risk"] if plan.get("risk") else []
+    parts += [str(plan["text"])] if plan.get("text") and plan["text"] != candidate.hypothesis else []
+    return "; ".join(part for part in parts if part)
+
+
+def review_rows(store: Store, candidate: Candidate) -> list[str]:
+    """What the reviewer said of each state of the patch that it read."""
+    rows = []
+    for answer in store.answers(candidate.campaign_id, role="reviewer", candidate_id=candidate.id):
+        if answer.data:
+            review = Review.model_validate(answer.data)
+            words = ": ".join(filter(None, (review.verdict.replace("_", " "), "; ".join(review.lines()))))
+            rows.append(f"reviewer    {words}")
+    return rows
+
+
+def lessons_of(store: Store, candidate: Candidate) -> list[str]:
+    """The lessons that the candidate shows, or retired."""
+    return [
+        lesson_words(item)
+        for item in store.lessons(candidate.campaign_id, retired=True)
+        if candidate.id in (*item.evidence, item.retired_by)
+    ]
 
 
 def measurement_row(item: Measurement, candidate: Candidate) -> str:

@@ -1,8 +1,12 @@
 """One object that says where a campaign stands: `status --json`, the summary and the status page are made from it."""
 
+from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from loopsmith.campaign.reviewing import record_of
+from loopsmith.lessons import LessonKind
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
 from loopsmith.report.gain import ratio, total_effect
 from loopsmith.tracker import Store
@@ -61,6 +65,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         },
         "counts": {**{str(verdict): counts.get(verdict, 0) for verdict in Verdict}, "candidates": counts["candidates"]},
         "budget": {name: {"used": value, "limit": getattr(budget, name)} for name, value in used.items()},
+        "roles": roles(store, campaign),
         "usage": {
             "calls": spent.calls,
             "input_tokens": spent.input_tokens,
@@ -89,6 +94,19 @@ def rate_limited(store: Store, campaign: Campaign) -> dict[str, str]:
         if datetime.fromisoformat(event.data["until"]) > now:
             found.setdefault(event.data["model"], event.data["until"])
     return found
+
+
+def roles(store: Store, campaign: Campaign) -> dict[str, Any]:
+    """What the roles beside the worker brought."""
+    every = store.lessons(campaign.id, retired=True)
+    kinds = Counter(str(item.kind) for item in every if item.retired_by is None)
+    silent = {str(event.data["role"]): event.created_at for event in store.events(campaign.id, name="role.silent")}
+    spoke = {answer.role: answer.created_at for answer in store.answers(campaign.id)} if silent else {}
+    return {
+        "reviewer": asdict(record_of(store, campaign.id)),
+        "lessons": {**{str(kind): kinds[str(kind)] for kind in LessonKind}, "retired": len(every) - kinds.total()},
+        "silent": sorted(role for role, at in silent.items() if role not in spoke or spoke[role] < at),
+    }
 
 
 def state_of(campaign: Campaign, process: int | None) -> str:

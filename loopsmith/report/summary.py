@@ -70,6 +70,22 @@ def next_steps(view: dict[str, Any], where: str) -> list[str]:
     return steps
 
 
+def helpers(roles: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the reviewer and the reflector brought, and which role has spent its share."""
+    reviewer, lessons = roles["reviewer"], roles["lessons"]
+    read = standing = ""
+    if reviewer["reviewed"]:
+        read = (
+            f"{reviewer['reviewed']} read, {reviewer['objected']} objected to, {reviewer['rejected']} rejected; "
+            f"of {reviewer['measured']} measured against its objections {reviewer['false_alarms']} were false alarms"
+        )
+        read += f", {reviewer['waiting']} wait for a person" if reviewer["waiting"] else ""
+    if count := sum(number for kind, number in lessons.items() if kind != "retired"):
+        standing = f"{count} that stand, {lessons['retired']} retired: see `loopsmith memory`"
+    silent = ", ".join(roles["silent"])
+    return [("reviewer", read), ("lessons", standing), ("silent", silent and f"{silent}: its share is spent")]
+
+
 def best_is_new(view: dict[str, Any]) -> bool:
     return view["best"]["candidate"] is not None
 
@@ -87,6 +103,7 @@ def summary(view: dict[str, Any], where: str = "") -> str:
     if view["best"]["holdout"] is not None and best_is_new(view):
         before, after = number(view["baseline"]["holdout"]), number(view["best"]["holdout"])
         rows.insert(2, ("holdout", f"{view['objective']['metric']} {before} -> {after} on hidden data"))
+    rows += [(name, words) for name, words in helpers(view["roles"]) if words]
     if flakes := view["campaign"]["flakes"]:
         runs = "run" if flakes == 1 else "runs"
         rows.append(("flakes", f"{flakes} {runs} of the verifier failed and then did not: mend it before you trust it"))

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopsmith.lessons import Lesson, LessonKind
 from loopsmith.records import Candidate, Decision, Reflection, Verdict
-from loopsmith.search.memory import effect_words, fits, lesson_line, useful
+from loopsmith.search.memory import effect_words, fits, lesson_line, lesson_words, useful
+from loopsmith.search.similar import overlap
 from loopsmith.workflow.quote import NOTICE, fence, one_line
 from loopsmith.workflow.schema import Settings
 
@@ -28,6 +30,8 @@ class Situation:
     lessons: Sequence[Reflection]  # newest first
     budget_left: str
     files: Sequence[str]
+    learned: Sequence[Lesson] = ()  # what a reflector made of it and still stands, oldest first
+    profile: str = ""  # of the baseline, as a program printed it
 
 
 def objective_words(settings: Settings) -> str:
@@ -53,6 +57,11 @@ def history_lines(recent: Sequence[Candidate]) -> list[str]:
         value = "" if candidate.value is None else f" {candidate.value:.6g}"
         lines.append(f"- c{candidate.number} {candidate.status}{value}: {one_line(candidate.hypothesis, 160)}")
     return lines
+
+
+def taught(learned: Sequence[Lesson]) -> set[str]:
+    """The candidates whose results stand in a lesson already."""
+    return {candidate for lesson in learned for candidate in lesson.evidence}
 
 
 def rules(settings: Settings) -> list[str]:
@@ -87,6 +96,16 @@ def section(title: str, lines: Sequence[str], tokens: int) -> str:
     return f"### {title}\n" + "\n".join(chosen) if chosen else ""
 
 
+def learned_lines(learned: Sequence[Lesson], hypothesis: str) -> list[str]:
+    """The lessons with the candidates that show them: constraints, then those nearest to the hypothesis, then newer."""
+
+    def rank(lesson: Lesson) -> tuple[bool, float, int]:
+        near = overlap(lesson.text, hypothesis) if hypothesis else 0.0
+        return (lesson.kind is LessonKind.CONSTRAINT, near, max(lesson.numbers))
+
+    return [f"- {lesson_words(lesson)}" for lesson in sorted(learned, key=rank, reverse=True)]
+
+
 def failure_text(failure: Reflection, room: int) -> str:
     """A failure and the end of what its program printed, in about `room` characters."""
     line = lesson_line(failure)[: room // 2]
@@ -104,6 +123,7 @@ def write_brief(
     tokens = settings.memory.brief_tokens
     failures = [item for item in situation.lessons if item.error and item.outcome in DEAD][:3]
     shown = {item.id for item in failures}
+    shown |= {item.id for item in situation.lessons if item.candidate_id in taught(situation.learned)}
     lessons = useful((item for item in situation.lessons if item.id not in shown), 12)
     shown |= {item.id for item in lessons}
     dead_ends = [item for item in nearest if item.outcome in DEAD and item.id not in shown][:5]
@@ -123,10 +143,16 @@ def write_brief(
         "### Task\n" + "\n".join(task),
         "### Rules\n" + "\n".join(rules(settings)),
         section("Kept so far, already in your files", kept_lines(situation.kept), tokens // 6),
+        section(
+            "Lessons, with the candidates that show them", learned_lines(situation.learned, hypothesis), tokens // 5
+        ),
         section("Lessons of earlier candidates", [lesson_line(item) for item in lessons], tokens // 4),
         section("Dead ends near your hypothesis", [lesson_line(item) for item in dead_ends], tokens // 8),
         section("Last candidates", history_lines(situation.recent), tokens // 8),
     ]
+    if situation.profile:
+        report = "\n".join(fits(situation.profile.splitlines(), tokens // 5))
+        blocks.append(f"### Profile of the baseline\n{NOTICE}\n{fence(report)}")
     if failures:
         room = tokens * 4 // 6 // len(failures)  # characters for each, a sixth of the brief in all
         texts = [failure_text(item, room) for item in failures]

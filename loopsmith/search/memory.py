@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from loopsmith.lessons import Lesson
 from loopsmith.records import Candidate, Decision, Effect, Reflection, Report, Verdict
 from loopsmith.workflow.quote import one_line
 
+LESSON_LIMIT = 400  # characters of what a reflector wrote
 ERROR_LIMIT = 1500  # characters of a program's output that a reflection keeps
 
 
@@ -54,6 +56,15 @@ def lesson_line(reflection: Reflection) -> str:
     if reflection.try_next:
         parts.append(f"Next: {one_line(reflection.try_next)}")
     return " ".join(parts)
+
+
+def lesson_words(lesson: Lesson) -> str:
+    """`[c3, c7] dead end: ...`, and by what it was retired."""
+    shown = ", ".join(f"c{number}" for number in lesson.numbers)
+    words = f"[{shown}] {str(lesson.kind).replace('_', ' ')}: {one_line(lesson.text, LESSON_LIMIT)}"
+    if lesson.retired_by is not None:
+        words += f" (retired by c{lesson.retired_by.rpartition('.')[2]}: {one_line(lesson.retired_because)})"
+    return words
 
 
 def useful(reflections: Iterable[Reflection], limit: int) -> list[Reflection]:

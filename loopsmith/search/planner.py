@@ -1,67 +1,94 @@
-"""A planner: one model call that gives each worker of a round a hypothesis of its own."""
+"""A planner: one request that gives each worker of a round a hypothesis of its own."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
-from loopsmith.agents.conversation import complete_once
-from loopsmith.agents.model import ConversationError, Model
-from loopsmith.records import Usage
-from loopsmith.search.brief import HYPOTHESIS_LIMIT, Situation, write_brief
-from loopsmith.workflow import Settings
-from loopsmith.workflow.quote import one_line
+from loopsmith.lessons import Lesson, LessonKind
+from loopsmith.records import Candidate
+from loopsmith.search.brief import DEAD, HYPOTHESIS_LIMIT
+from loopsmith.search.categories import CATEGORIES, Record
+from loopsmith.search.similar import SAME, nearest
+from loopsmith.workflow.quote import NOTICE, one_line
 
-SYSTEM = """You plan the next round of a search for improvements to a program. Several workers will each try one \
-hypothesis, alone, without seeing each other's work. Give them hypotheses that differ in their mechanism, not in their \
-wording; prefer those with the largest expected gain, and keep one for a risky idea. Do not repeat what was tried and \
-failed, unless you say what would be different. One or two sentences each: what to change, where, and why it should \
-help. A worker sees the same brief as you, and the files."""
+SPARE = 2  # hypotheses beyond those needed, for when some repeat what was tried
+EXPIRY = 10  # rounds after which what failed may be tried again in the same words
+
+
+class Hypothesis(BaseModel):
+    """One idea for one worker."""
+
+    text: str = Field(description="what to change, where, and why it should help; one or two sentences")
+    category: str = Field(default="wild", description=f"one of: {', '.join(CATEGORIES)}")
+    expected_effect: str = Field(default="", description="on the metric, such as: 10 to 20 % less")
+    risk: Literal["low", "medium", "high"] = Field(default="medium", description="that it brings nothing")
+
+    @field_validator("category")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        value = value.strip().lower().replace(" ", "_")
+        return value if value in CATEGORIES else "wild"
+
+    @field_validator("risk", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
 
 
 class Plan(BaseModel):
-    """The hypotheses of the round, one for each worker."""
+    """The hypotheses of the round, the ones to try first at the beginning."""
 
-    hypotheses: list[str] = Field(description="one for each worker, each a different mechanism, one or two sentences")
+    hypotheses: list[Hypothesis] = Field(description="each a different mechanism")
+
+    @field_validator("hypotheses", mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        """Small models write a list of texts."""
+        return (
+            [{"text": item} if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
+        )
 
 
-async def plan_hypotheses(
-    model: Model,
-    settings: Settings,
-    situation: Situation,
-    sources: str,
-    count: int,
-    reserve: Callable[[Usage], int],
-    settle: Callable[[int, Usage], None],
-) -> tuple[str, ...]:
-    """Up to `count` hypotheses that differ from each other; none when the model gives none.
+def request(brief: str, sources: str, count: int, wanted: Counter[str], found: Mapping[str, Record]) -> str:
+    """What the planner is asked.
 
     Args:
-        sources: the editable files, as far as they fit the planner's prompt.
-
-    Raises:
-        LimitReached: the ledger does not allow the call.
-        ProviderError: the provider refuses for good.
+        brief: as a worker would read it, without a hypothesis.
+        sources: the editable files, as far as they fit, fenced.
+        wanted: how many of each category, as `draw` gives them.
     """
-    brief = write_brief(settings, situation, hypothesis="", emphasis="", nearest=())
-    prompt = (
-        f"{brief}\n\n### The editable files\n{sources}\n\nPlan {count} hypotheses, one for each of {count} workers."
+    kinds = [
+        f"- {name}: {words}" + (f" ({found[name].kept} kept of {found[name].tried} tried)" if found[name].tried else "")
+        for name, words in CATEGORIES.items()
+    ]
+    asked = ", ".join(f"{number} x {name}" for name, number in wanted.items())
+    return (
+        f"{brief}\n\n### The editable files\n{NOTICE}\n{sources}\n\n### Categories\n" + "\n".join(kinds) + "\n\n"
+        f"Plan {count} hypotheses, one for each of {count} workers, and after them {SPARE} spare ones, which take the "
+        f"place of any that turn out to repeat what was tried. This round looks for: {asked}. Where a category holds "
+        "nothing worth a try, take another."
     )
-    try:
-        plan = await complete_once(
-            model, Plan, role="planner", system=SYSTEM, prompt=prompt, reserve=reserve, settle=settle
-        )
-    except ConversationError:
-        return ()  # a round without a plan is a round all the same
-    return distinct(plan.hypotheses if plan else (), count)
 
 
-def distinct(hypotheses: Sequence[str], count: int) -> tuple[str, ...]:
-    """The first `count` that are not empty and do not say the same as an earlier one in mostly the same words."""
-    chosen: list[str] = []
-    seen: list[set[str]] = []
-    for text in hypotheses:
-        words = set(text.lower().split())
-        if words and all(len(words & other) / len(words | other) < 0.8 for other in seen):
-            chosen.append(one_line(text, HYPOTHESIS_LIMIT))
-            seen.append(words)
-    return tuple(chosen[:count])
+def dead_ends(recent: Iterable[Candidate], lessons: Iterable[Lesson], round_number: int) -> list[str]:
+    """What was tried and did not help, and counts: after EXPIRY rounds nothing is forbidden any more."""
+    young = [item for item in recent if round_number - int(item.round_id.rpartition(".r")[2]) <= EXPIRY]
+    dead = [item for item in young if str(item.status) in DEAD]
+    # A worker may have said it in words of its own.
+    failed = [text for item in dead for text in (item.hypothesis, str(item.plan.get("text", ""))) if text]
+    ids = {item.id for item in young}
+    known = [item.text for item in lessons if item.kind is LessonKind.DEAD_END and ids & set(item.evidence)]
+    return [*failed, *known]
+
+
+def distinct(hypotheses: Sequence[Hypothesis], count: int, dead: Sequence[str] = ()) -> tuple[Hypothesis, ...]:
+    """The first `count` that say something, and neither repeat each other nor a dead end in mostly the same words."""
+    chosen: list[Hypothesis] = []
+    for item in hypotheses:
+        text = one_line(item.text, HYPOTHESIS_LIMIT)
+        said = [*dead, *(other.text for other in chosen)]
+        if text and len(chosen) < count and nearest(text, said) < SAME:
+            chosen.append(item.model_copy(update={"text": text}))
+    return tuple(chosen)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, bindparam, func, insert, literal, select, update
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, insert, literal, select, update
 
 from loopsmith.errors import TrackerError
 from loopsmith.records import Spent, Usage
@@ -43,16 +43,24 @@ class Ledger(Verbs):
             TrackerError: there is no open reservation of this number: settled before, or never made.
         """
         with self._database.writing() as connection:
-            if connection.execute(SETTLE, {"row": row, **amounts(usage), "settled": True}).rowcount != 1:
-                raise TrackerError(f"ledger row {row} is not an open reservation; a call is settled once")
+            settle(connection, row, usage)
 
-    def spent(self, campaign_id: str, *, round_id: str | None = None, candidate_id: str | None = None) -> Spent:
-        """The sum over a campaign, one of its rounds or one of its candidates; open reservations count in full."""
+    def spent(
+        self,
+        campaign_id: str,
+        *,
+        round_id: str | None = None,
+        candidate_id: str | None = None,
+        role: str | None = None,
+    ) -> Spent:
+        """The sum over what fits everything given; open reservations count in full."""
         query = select(func.count().label("calls"), *SUMS).where(U.campaign_id == campaign_id)
         if round_id is not None:
             query = query.where(U.round_id == round_id)
         if candidate_id is not None:
             query = query.where(U.candidate_id == candidate_id)
+        if role is not None:
+            query = query.where(U.role == role)
         with self._database.reading() as connection:
             return Spent(**connection.execute(query).one()._mapping)
 
@@ -70,6 +78,12 @@ class Ledger(Verbs):
         with self._database.reading() as connection:
             rows = connection.execute(query.group_by(U.role, U.model).order_by(U.role, U.model))
             return tuple(Usage(**row._mapping) for row in rows)
+
+
+def settle(connection: Connection, row: int, usage: Usage) -> None:
+    """`Ledger.settle` inside a transaction."""
+    if connection.execute(SETTLE, {"row": row, **amounts(usage), "settled": True}).rowcount != 1:
+        raise TrackerError(f"ledger row {row} is not an open reservation; a call is settled once")
 
 
 def amounts(usage: Usage) -> dict[str, Any]:

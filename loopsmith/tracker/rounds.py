@@ -108,6 +108,7 @@ def planned(round_: Round, number: int, slot: Slot) -> Candidate:
         retry_of=slot.retry_of,
         emphasis=slot.emphasis,
         hypothesis=slot.hypothesis,
+        plan=slot.plan,
         created_at=round_.created_at,
         updated_at=round_.created_at,
     )

@@ -17,6 +17,7 @@ from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
+from loopsmith.lessons import LessonKind
 from loopsmith.records import CampaignStatus, Phase, Status, Verdict
 
 NAMING = {
@@ -198,6 +199,7 @@ class Candidate(Base, table=True):
     lines_added: int
     lines_removed: int
     params: dict[str, Any] = json_map()
+    plan: dict[str, Any] = json_map()
     value: float | None
     created_at: datetime = moment()
     updated_at: datetime = moment()
@@ -343,6 +345,39 @@ class Artifact(Base, table=True):
     created_at: datetime = moment()
 
 
+class Answer(Base, table=True):
+    __table_args__ = (UniqueConstraint("campaign_id", "role", "key"), Index(None, "campaign_id", "candidate_id"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    role: str = words()
+    key: str = words()
+    round_id: str | None = words(foreign_key="round.id")
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    data: dict[str, Any] = json_map()
+    used: bool
+    created_at: datetime = moment()
+
+
+class Lesson(Base, table=True):
+    __table_args__ = (one_of("kind", LessonKind), Index(None, "campaign_id", "id"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    kind: str = words()
+    text: str = words()
+    retired_by: str | None = words(foreign_key="candidate.id")
+    retired_because: str = words()
+    created_at: datetime = moment()
+
+
+class Shown(Base, table=True):
+    """A candidate that shows a lesson."""
+
+    lesson_id: int = Field(foreign_key="lesson.id", primary_key=True)
+    candidate_id: str = words(foreign_key="candidate.id", primary_key=True)
+
+
 # The verbs use plain statements over the Core tables, which are quicker than a session.
 METADATA = Base.metadata
 campaign, task, round_, candidate, measurement, decision, reflection, usage, event, artifact = (
@@ -352,3 +387,4 @@ campaign, task, round_, candidate, measurement, decision, reflection, usage, eve
         *("decision", "reflection", "usage", "event", "artifact"),
     )
 )
+answer, lesson, shown = (METADATA.tables[name] for name in ("answer", "lesson", "shown"))

@@ -87,6 +87,36 @@ class Verifier:
             run = replace(run, metrics={}, verdict=Verdict.FAILED, problem=problem, tail=tail)
         return replace(run, notes=notes)
 
+    async def command(
+        self,
+        command: str,
+        folder: Path,
+        *,
+        seed: int,
+        log: Path,
+        mark: str,
+        cores: Collection[int] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Setup, then one command in the verifier's place, for what it prints and writes: nothing is scored.
+
+        Gives how the command ended, or the step of the setup that failed, whose output is in `log` then. The other
+        arguments are those of `run`.
+
+        Raises:
+            HarnessError: a command could not be started, or its output not written.
+        """
+        job = _Job(folder, {"LOOPSMITH_SEED": str(seed), **(environment or {})}, mark, cores, None)
+        try:
+            for step in self._settings.setup:
+                done = await self._command(step, job, log)
+                if not done.ok:
+                    return done
+            return await self._command(command, job, log)
+        finally:
+            if self._sandbox.landlock is not None:
+                remove_folder(job.tmp)
+
     async def _steps(self, job: "_Job", log: Path, seed: int, check: bool) -> Run:
         steps = [("setup", command) for command in self._settings.setup]
         steps += [("check", command) for command in self._settings.checks if check]

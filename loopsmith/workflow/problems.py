@@ -131,6 +131,9 @@ def _place(location: tuple[str | int, ...]) -> tuple[KeyPath, type[Section] | No
         if len(path) > start + 2 and path[start] == "constants":
             path.pop(start + 2)
         inside = path[start:-1]
+    elif path[0] == "roles" and path[2:3] == ["model"] and len(path) > 3:
+        section = _AGENTS[str(path.pop(3))]
+        inside = path[3:-1]
     else:
         inside = path[:-1]
     for part in inside:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from loopsmith import process
 from loopsmith.records import WorkerLimits
 from loopsmith.workflow.agent import AgentField, EnsembleAgent, Section, SingleAgent, TunerAgent
+from loopsmith.workflow.roles import Role, Roles
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
     Allowance,
@@ -237,9 +238,7 @@ class Search(Section):
     candidates_per_round: int = Field(default=4, ge=1, description="workers that each try something else")
     workers: int = Field(default=4, ge=1, description="workers that run at the same time")
     policy: Literal["greedy"] = Field(default="greedy", description="greedy: always from the best baseline")
-    plan: bool | None = Field(
-        default=None, description="a planner gives each worker a hypothesis; none: where a model works and has company"
-    )
+    plan: bool | None = Field(default=None, description="the earlier name of roles.planner: true is on, false is off")
 
 
 class Imports(Section):
@@ -301,6 +300,7 @@ class Settings(Section):
     budget: Budget = Field(default=Budget(), description="when to stop")
     search: Search = Field(default=Search(), description="how candidates are looked for")
     agent: AgentField = Field(default=TunerAgent(), description="who works")
+    roles: Roles = Field(default=Roles(), description="who helps the workers of a round")
     guardrails: Guardrails = Field(default=Guardrails(), description="what a patch must not do")
     memory: Memory = Field(default=Memory(), description="what workers learn from earlier ones")
     sandbox: Literal["auto", "required", "off"] = Field(
@@ -318,6 +318,26 @@ class Settings(Section):
         if objective and objective.metric in value.secondary:
             raise ValueError(f"secondary names the objective's own metric, {objective.metric}")
         return value
+
+    @field_validator("roles")
+    @classmethod
+    def _one_planner(cls, value: Roles, info: ValidationInfo) -> Roles:
+        search = info.data.get("search")
+        if search and search.plan is not None and value.planner != Role():
+            raise ValueError("search.plan is the earlier name of roles.planner; give only roles.planner")
+        return value
+
+    def plays(self, role: str, *, company: bool) -> bool:
+        """Whether a role is on.
+
+        Args:
+            role: planner, reviewer or reflector.
+            company: the agent has a model to lend, and a round has several workers.
+        """
+        enabled: bool | None = getattr(self.roles, role).enabled
+        if enabled is None and role == "planner" and self.search.plan is not None:
+            enabled = self.search.plan
+        return company if enabled is None else enabled
 
     @property
     def agents(self) -> tuple[SingleAgent, ...]:

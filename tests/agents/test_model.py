@@ -241,22 +241,34 @@ def test_a_given_price_wins_and_may_be_nothing():
     assert two.cost(Tokens(input=10**6, cached=500_000, output=10**6)) == pytest.approx(1 + 0.5 + 4)
 
 
-def whole(agent, **search):
+def whole(agent, roles=None, **search):
     front = {
         "objective": {"metric": "x", "direction": "minimize"},
         "workspace": {"editable": ["a.py"]},
         "verify": {"command": "true"},
         "search": search,
+        "roles": roles or {},
     }
     return Settings.model_validate({**front, "agent": agent})
 
 
-def test_an_agent_is_built_by_its_entry_point_with_its_model_as_planner():
-    agent, planner = build(whole(settings("openai", "http://127.0.0.1:1")))
+def test_an_agent_is_built_by_its_entry_point_that_lends_its_model_to_the_roles():
+    agent, roles = build(whole(settings("openai", "http://127.0.0.1:1")))
     assert agent.name == "openai/test-model"
-    assert planner is agent.model
-    assert build(whole(settings("openai", "http://127.0.0.1:1"), plan=False))[1] is None
-    assert build(whole(settings("openai", "http://127.0.0.1:1"), candidates_per_round=1))[1] is None
+    assert roles == {"planner": agent.model, "reflector": agent.model}
+    assert "planner" not in build(whole(settings("openai", "http://127.0.0.1:1"), plan=False))[1]
+    assert build(whole(settings("openai", "http://127.0.0.1:1"), candidates_per_round=1))[1] == {}
+
+
+def test_each_role_may_have_its_own_model_and_one_without_any_is_a_problem():
+    own = settings("openai", "http://127.0.0.1:1", model="small")
+    roles = {"planner": {"model": own}, "reviewer": "on", "reflector": {"command": "cat"}}
+    agent, models = build(whole(settings("openai", "http://127.0.0.1:1"), roles))
+    assert models["planner"].name == "openai/small"
+    assert models["reviewer"] is agent.model
+    assert "reflector" not in models
+    with pytest.raises(WorkflowError, match=r"roles.reviewer is on, but the agent has no model to lend"):
+        build(whole({"kind": "tuner"}, {"reviewer": "on"}))
 
 
 def test_an_agent_that_is_not_installed_is_named():

@@ -195,7 +195,7 @@ def test_a_planner_gives_each_worker_its_own_hypothesis(tmp_path):
     with store_of(path) as store:
         planned = [item.hypothesis for item in store.candidates(view["campaign"]["id"])]
     assert planned == ["raise X a little", "raise X by a lot"]
-    assert {item["role"] for item in view["usage"]["by_model"]} == {"planner", "worker"}
+    assert {item["role"] for item in view["usage"]["by_model"]} == {"planner", "reflector", "worker"}
 
 
 def test_the_money_of_a_campaign_is_never_passed_and_ends_it(tmp_path):

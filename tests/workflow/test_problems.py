@@ -13,8 +13,8 @@ from loopsmith.errors import WorkflowError
 from loopsmith.workflow import load
 
 TOP = (
-    "there are name, objective, workspace, verify, calibrate, repeats, decide, budget, search, agent, guardrails, "
-    "memory, sandbox"
+    "there are name, objective, workspace, verify, calibrate, repeats, decide, budget, search, agent, roles, "
+    "guardrails, memory, sandbox"
 )
 
 
@@ -69,6 +69,25 @@ EXTRA = [
      "5: `agent.constants.B` item 2: a choice is a number, a text, true or false"),
     ("search: {policy: greedi}", "5: `search.policy` must be `greedy`, not `greedi`"),
     ("search: {plan: yes}", "5: `search.plan` must be true or false, not the text `yes`"),
+    ("roles: {planner: maybe}",
+     "5: `roles.planner`: it is on, off, auto, or a map with the keys command, model, share"),
+    ("roles: {planer: on}", "5: unknown key `roles.planer`; did you mean `roles.planner`?"),
+    ("roles: {profile: gprof}",
+     "5: `roles.profile`: it is on, off, one of cprofile, py-spy, perf, torch, ncu, or a map with the key command"),
+    ("roles: {profile: {recipe: perf, command: x}}",
+     "5: `roles.profile`: give either a recipe (with run) or a command (with file)"),
+    ("roles: {profile: {file: x}}", "5: `roles.profile`: file is what a command writes; give the command too"),
+    ("roles: {reviewer: {share: 150%}}", "5: `roles.reviewer.share` must be at most 1, not `150%`"),
+    ("roles: {reflector: {command: x, model: {kind: openai, model: m}}}",
+     "5: `roles.reflector`: give either a command or a model"),
+    ("roles: {planner: {model: {kind: openai, model: m, base_ur: x}}}",
+     "5: unknown key `roles.planner.model.base_ur`; did you mean `roles.planner.model.base_url`?"),
+    ("roles: {planner: {model: {kind: anthropic}}}",
+     "5: `roles.planner.model.model` is missing (the model's name, as the provider writes it)"),
+    ("roles: {planner: {model: {kind: tuner}}}",
+     "5: `roles.planner.model`: its kind is openai or anthropic, and its other keys are those of such an agent"),
+    ("search: {plan: true}\nroles: {planner: off}",
+     "6: `roles`: search.plan is the earlier name of roles.planner; give only roles.planner"),
     ("search: {workers: 0}", "5: `search.workers` must be at least 1, not `0`"),
     ("sandbox: on", "5: `sandbox` must be `auto`, `required` or `off`, not `on`"),
     ("guardrails: {network: no}", "5: `guardrails.network` must be `none` or `allow`, not `no`"),

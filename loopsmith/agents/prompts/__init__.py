@@ -1,4 +1,4 @@
-"""The words that a model worker reads, besides its brief and what its tools say."""
+"""The words that a model reads, besides its brief and what its tools say: a worker's, and those of the other roles."""
 
 from importlib.resources import files
 
@@ -6,6 +6,10 @@ from loopsmith.records import Brief, WorkerLimits
 from loopsmith.workflow.units import format_duration
 
 SYSTEM = files(__name__).joinpath("worker.md").read_text(encoding="utf-8")
+ROLES = {
+    name: files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8")
+    for name in ("planner", "reviewer", "reflector")
+}
 GO_ON = "You called no tool. Go on with the work, or call submit to end it."
 CUT_OFF = "Your answer was cut off at its length limit before it called a tool. Say less, and call one."
 NOT_YET = "error: an earlier call of this answer failed, so nothing was submitted; look at it first"
