@@ -105,6 +105,7 @@ class Slot:
     hypothesis: str = ""  # what the planner asks the worker to try; empty: the worker decides
     emphasis: str = ""  # what makes this worker look elsewhere than its neighbours
     retry_of: str | None = None  # id of a runner-up whose patch is tried again on the new baseline
+    parent: str | None = None  # the commit that the worker starts from; None: the baseline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +131,7 @@ class Candidate:
     attempt: int = 1  # grows when a killed run's worker starts again
     seed: int
     agent: str
-    parent_commit: str
+    parent_commit: str  # what its worker started from; it is compared with its round's baseline
     retry_of: str | None = None
     emphasis: str = ""
     hypothesis: str = ""
@@ -141,7 +142,7 @@ class Candidate:
     finish_reason: str = ""
     commit: str | None = None  # from GENERATED on
     tree: str | None = None  # git tree id: equal content, equal tree
-    lines_added: int = 0
+    lines_added: int = 0  # against the round's baseline
     lines_removed: int = 0
     params: dict[str, Any] = field(default_factory=dict)  # constants a tuner chose
     value: float | None = None  # the objective's metric: screened, then confirmed mean
@@ -266,7 +267,7 @@ class FileChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
-    """A worker's change against its parent, committed to loopsmith's own repository.
+    """A worker's change against its baseline, committed to loopsmith's own repository.
 
     `commit` and `tree` are None when the change breaks a rule; `problems` then lists each rule with its file.
     """

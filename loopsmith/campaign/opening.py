@@ -19,6 +19,7 @@ from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign
+from loopsmith.search.policy import build_policy
 from loopsmith.tracker import Store, open_store
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Workflow
@@ -50,6 +51,7 @@ def open_campaign(
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
         agent, planner = agents.build(settings)
+        policy = build_policy(settings.search)
         commit = snapshot(
             repository,
             source,
@@ -80,6 +82,7 @@ def open_campaign(
             verifier=Verifier(settings, sandbox),
             holdout=holdout_verifier(workflow, open_sandbox),
             agent=agent,
+            policy=policy,
             planner=planner,
             leases=leases,
             stop=Stop(),

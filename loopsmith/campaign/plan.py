@@ -1,9 +1,11 @@
 """Plan: the next round's slots, from the runner-up, a planner's hypotheses and what the budget allows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import gain_of, observe
+from loopsmith.campaign.parents import choose_starts
 from loopsmith.campaign.services import reserve
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import LimitReached
@@ -22,6 +24,8 @@ async def plan(context: Context) -> Round:
         count = min(count, settings.budget.candidates - store.counts(context.id)["candidates"])
     earlier = runner_up(context)
     workers = count - (earlier is not None)
+    first = store.counts(context.id)["candidates"] + 1 + (earlier is not None)
+    starts = choose_starts(context, number, workers, first)
     round_, candidates = store.plan_round(
         context.id,
         task_id=store.tasks(context.id)[0].id,
@@ -31,11 +35,15 @@ async def plan(context: Context) -> Round:
             round_number=number,
             count=count,
             agent=context.agent.name,
-            hypotheses=await hypotheses(context, number, workers),
+            hypotheses=await hypotheses(context, number, workers - sum(start.finished for start in starts)),
             runner_up=earlier.id if earlier else None,
+            starts=starts,
         ),
     )
-    context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))
+    data: dict[str, Any] = {"number": number, "candidates": len(candidates)}
+    if elsewhere := [item.number for item in candidates if item.parent_commit != round_.baseline_commit]:
+        data["elsewhere"] = elsewhere  # candidates that do not start from the baseline
+    context.emit("round.planned", round_id=round_.id, **data)
     return round_
 
 

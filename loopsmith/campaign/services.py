@@ -30,7 +30,8 @@ class CampaignServices:
         self.context.show("worker.called", self.candidate, cost_usd=usage.cost_usd)
 
     def problems(self) -> Sequence[str]:
-        return take_change(self.context, self.candidate.parent_commit, self.folder, None).problems
+        candidate, base = self.candidate, self.context.base(self.candidate)
+        return take_change(self.context, candidate.parent_commit, self.folder, None, base).problems
 
     def progress(self, text: str) -> None:
         self.context.show("worker.progress", self.candidate, text=text)

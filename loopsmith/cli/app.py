@@ -124,8 +124,7 @@ def show(
     """Print everything known of one candidate: hypothesis, decision, measurements, patch."""
     with find_campaign(workflow, state, tracker, campaign) as found:
         record = found.store.find_candidate(found.campaign.id, candidate)
-        patch = found.repository.diff(record.parent_commit, record.commit) if record.commit else ""
-        print(report.show(found.store, record, patch))
+        print(report.show(found.store, record, report.patch_of(found.repository, record)))
 
 
 @app.command()

@@ -2,9 +2,9 @@
 
 from loopsmith.report.apply import apply
 from loopsmith.report.export import export
-from loopsmith.report.show import show
+from loopsmith.report.show import patch_of, show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried
 from loopsmith.search.memory import lesson_line
 
-__all__ = ["apply", "export", "lesson_line", "outcome", "show", "spent", "status", "summary", "tried"]
+__all__ = ["apply", "export", "lesson_line", "outcome", "patch_of", "show", "spent", "status", "summary", "tried"]
