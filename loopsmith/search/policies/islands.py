@@ -14,7 +14,7 @@ from loopsmith.workflow.schema import Search
 
 
 class Islands:
-    """A worker starts from the best of a cell of its island, drawn with equal chance among the cells."""
+    """A worker starts from the best of its island, or as often from the best of any cell of it, all alike."""
 
     def __init__(self, search: Search):
         self.count, self.migrate = search.islands, search.migrate
@@ -24,10 +24,9 @@ class Islands:
         choices = []
         for number in range(view.first, view.first + view.count):
             island = number % self.count
-            if view.round % self.migrate == 0:
-                node = max(self.archive(view, island - 1), key=lambda node: (node.worth, -node.number))
-            else:
-                node = rng.choice(self.archive(view, island))
+            cells = self.archive(view, island - 1 if view.round % self.migrate == 0 else island)
+            best = max(cells, key=lambda node: (node.worth, -node.number))
+            node = best if view.round % self.migrate == 0 or rng.random() < 0.5 else rng.choice(cells)
             choices.append(Choice(parents=(node.commit,)) if node.commit else Choice())
         return choices
 
