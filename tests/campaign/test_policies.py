@@ -191,6 +191,42 @@ def test_a_brief_says_what_its_files_hold_and_what_they_lack(tmp_path):
     assert "not the baseline's" not in spy.prompts[1] + spy.prompts[2]
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [((), [("0", ""), ("2", "program.sh"), ("2", "program.sh")]), (("mem",), [("0",), ("7",), ("?",)])],
+)
+def test_a_policy_sees_scores_lines_and_cells_of_what_was_measured(tmp_path, cells, expected):
+    """Score and gain in the metric's unit; cells by size and files, or by a metric in steps of a tenth."""
+    views = []
+
+    class Watched:
+        def plan(self, view):
+            views.append(view)
+            return []
+
+    def watch(context):
+        context.policy = Watched()
+
+    search = {"policy": "islands", "cells": list(cells), "candidates_per_round": 1}
+    path = write_source(
+        tmp_path,
+        command='echo "METRIC score=$X"; echo "METRIC mem=$((100 + Y))"',
+        agent=commands("'s/^X=.*/X=12/;s/^Y=.*/Y=100/'", "'/^Y=0/d;s/^X=.*/X=11/;s/^Y=.*/Y=-200/'", "s/a/a/"),
+        budget={"rounds": 3},
+        search=search,
+    )
+    if not cells:
+        (tmp_path / "WORKFLOW.md").write_text(path.read_text().replace("s/^X=.*/X=12/;s/^Y=.*/Y=100/", "s/^X=.*/X=12/"))
+    run(path, before=watch)
+    last = views[-1]
+    assert [(node.number, node.score, node.gain) for node in last.nodes] == [(0, 0, 0), (1, 2, 2), (2, 1, -1)]
+    assert [node.cell for node in last.nodes] == expected
+    assert [view.round for view in views] == [1, 2, 3]
+    assert last.start.number == 1
+    assert last.nodes[0].lines == frozenset()
+    assert len({node.lines for node in last.nodes}) == 3
+
+
 def test_two_that_looked_better_are_merged_without_a_worker_and_kept_by_measurement(tmp_path):
     changes = ("s/A=0/A=1/", "s/B=0/B=2/", "s/C=0/C=3/", "s/F=0/F=-1/", "s/F=0/F=-2/", "s/F=0/F=-3/")
     path = ideas_source(tmp_path, *changes, candidates_per_round=3, workers=1, crossover=0.5)

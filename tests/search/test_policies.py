@@ -1,13 +1,18 @@
 """The search policies: pure functions of the tree."""
 
+import sys
 from collections import Counter
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 
+from loopsmith.errors import WorkflowError
 from loopsmith.records import Verdict
-from loopsmith.search import crossover
-from loopsmith.search.policy import Start, build_policy, plan_slots
+from loopsmith.search import crossover, policy
+from loopsmith.search.policy import Choice, Start, build_policy, plan_slots
 from loopsmith.search.tree import Node, View, likeness
+from loopsmith.workflow import agent
 from loopsmith.workflow.schema import BUILT_IN_POLICIES, Search
 
 
@@ -46,14 +51,14 @@ TREE = (
 )
 
 
-@pytest.mark.parametrize("policy", BUILT_IN_POLICIES)
-def test_every_policy_is_installed_and_plans_the_same_again_and_only_from_what_was_verified(policy):
+@pytest.mark.parametrize("name", BUILT_IN_POLICIES)
+def test_every_policy_is_installed_and_plans_the_same_again_and_only_from_what_was_verified(name):
     seen = view(*TREE, baseline="1", count=200)
-    first, again = (plan(seen, policy=policy) for _ in range(2))
+    first, again = (plan(seen, policy=name) for _ in range(2))
     assert first == again
     assert len(first) == 200
     assert {commit for (commit,) in first} <= {"0", "1", "2", "3", "4"}
-    assert plan(view(baseline="0"), policy=policy) == [("0",)] * 4, "a first round can only start from the source"
+    assert plan(view(baseline="0"), policy=name) == [("0",)] * 4, "a first round can only start from the source"
 
 
 def test_greedy_starts_from_the_baseline_alone():
@@ -140,3 +145,24 @@ def test_a_slot_holds_where_its_worker_starts_and_a_clean_merge_takes_no_worker_
     assert slots[2].emphasis == "look there"
     slots = plan_slots(campaign_id="c", round_number=1, count=3, agent="a", hypotheses=("one",), starts=starts)
     assert [slot.hypothesis for slot in slots] == ["", "one", ""]
+
+
+def test_a_policy_of_others_is_found_by_its_entry_point_and_gets_its_options(monkeypatch):
+    mine = EntryPoint("mine", "search_policy:Mine", "loopsmith.policies")
+    broken = EntryPoint("broken", "no_such_module:Mine", "loopsmith.policies")
+    for module in (policy, agent):
+        monkeypatch.setattr(module, "entry_points", lambda group: (mine, broken))
+
+    class Mine:
+        def __init__(self, search):
+            self.start = search.options["start"]
+
+        def plan(self, seen):
+            return [Choice(parents=(self.start,))]
+
+    monkeypatch.setitem(sys.modules, "search_policy", SimpleNamespace(Mine=Mine))
+    assert plan(view(*TREE, baseline="1"), policy="mine", options={"start": "4"}) == [("4",)]
+    with pytest.raises(WorkflowError, match=r"`broken`.*cannot be loaded"):
+        build_policy(Search(policy="broken"))
+    with pytest.raises(WorkflowError, match="no search policy `greedy` is installed; there are: broken, mine"):
+        build_policy(Search())
