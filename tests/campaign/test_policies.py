@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kills import killed_at
-from support import run, setting_x, write_source
+from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.errors import HarnessError
@@ -319,6 +319,15 @@ def test_a_race_ends_the_other_workers_and_says_why(tmp_path):
     assert seen.verdicts == {1: "kept", 2: "timed_out", 3: "timed_out"}
     assert view["counts"]["candidates"] == 3
     assert "superseded: candidate 1" in seen.decisions[2].reason
+
+
+@pytest.mark.parametrize(("value", "verdicts"), [(20, ["kept", "timed_out"]), (10.5, ["discarded", "kept"])])
+def test_a_gain_within_the_noise_wins_no_race(tmp_path, value, verdicts):
+    slow = "sleep 300" if value == 20 else "sleep 2; sed -i 's/^X=.*/X=30/' program.sh"
+    agent = {"kind": "scripted", "commands": [f"sed -i 's/^X=.*/X={value}/' program.sh", slow]}
+    path = write_source(tmp_path, command=NOISY, agent=agent, search={"race": True}, calibrate={"runs": 8})
+    run(path)
+    assert list(Seen(path).verdicts.values()) == verdicts
 
 
 def test_a_round_that_was_won_before_a_kill_is_over_afterwards(tmp_path):
