@@ -2,7 +2,7 @@
 
 The belief of a node is Beta(1 + C h, 1 + C (1 - h) + n), with h how good it is, from 0 to 1, and n how often it was
 tried without a keep (Tang et al., "Code Repair with LLMs gives an Exploration-Exploitation Tradeoff", 2024). Here h
-comes from the rank among all nodes, as the scale of a metric means nothing: it halves with every place.
+comes from the rank among all nodes, as the scale of a metric means nothing: it halves every four places.
 """
 
 import random
