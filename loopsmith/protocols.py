@@ -80,7 +80,11 @@ class Services(Protocol):
 
 
 class Agent(Protocol):
-    """Turns a brief into a change of the files in a workspace."""
+    """Turns a brief into a change of the files in a workspace.
+
+    One that does not read its brief has the attribute `resolves_conflicts = False`, and gets no files with conflict
+    markers of a crossover.
+    """
 
     name: str  # as it is shown and stored, such as `tuner` or `anthropic/claude-sonnet-4-5`
 

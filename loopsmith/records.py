@@ -106,6 +106,7 @@ class Slot:
     emphasis: str = ""  # what makes this worker look elsewhere than its neighbours
     retry_of: str | None = None  # id of a runner-up whose patch is tried again on the new baseline
     plan: dict[str, Any] = field(default_factory=dict)  # what a planner said: text, category, expected_effect, risk
+    parent: str | None = None  # the commit that the worker starts from; None: the baseline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +132,7 @@ class Candidate:
     attempt: int = 1  # grows when a killed run's worker starts again
     seed: int
     agent: str
-    parent_commit: str
+    parent_commit: str  # what its worker started from; it is compared with its round's baseline
     retry_of: str | None = None
     emphasis: str = ""
     hypothesis: str = ""
@@ -142,7 +143,7 @@ class Candidate:
     finish_reason: str = ""
     commit: str | None = None  # from GENERATED on
     tree: str | None = None  # git tree id: equal content, equal tree
-    lines_added: int = 0
+    lines_added: int = 0  # against the round's baseline
     lines_removed: int = 0
     params: dict[str, Any] = field(default_factory=dict)  # constants a tuner chose
     plan: dict[str, Any] = field(default_factory=dict)  # as in its slot
@@ -278,7 +279,7 @@ class FileChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
-    """A worker's change against its parent, committed to loopsmith's own repository.
+    """A worker's change against its baseline, committed to loopsmith's own repository.
 
     `commit` and `tree` are None when the change breaks a rule; `problems` then lists each rule with its file.
     """

@@ -33,6 +33,11 @@ class Ensemble:
         """The first member's that has one; it plans the rounds."""
         return next((model for agent in self.members.values() if (model := model_of(agent))), None)
 
+    @property
+    def resolves_conflicts(self) -> bool:
+        """Whether every member can; who gets a merge is not known when it is made."""
+        return all(getattr(agent, "resolves_conflicts", True) for agent in self.members.values())
+
     def check(self, folder: Path, files: Sequence[str]) -> None:
         """See `protocols.Agent`; says what is wrong with any member."""
         problems: list[str] = []

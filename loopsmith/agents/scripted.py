@@ -26,6 +26,7 @@ class Scripted:
     """
 
     name = "scripted"
+    resolves_conflicts = False
 
     def __init__(self, settings: ScriptedAgent):
         self.patches, self.commands = settings.patches, settings.commands

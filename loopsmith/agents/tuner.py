@@ -39,6 +39,7 @@ class Tuner:
     """Sets the constants of the editable files to values that look promising after what was measured."""
 
     name = "tuner"
+    resolves_conflicts = False
 
     def __init__(self, settings: TunerAgent):
         self.settings: Mapping[str, Setting] = settings.constants

@@ -8,13 +8,15 @@ from loopsmith.records import Patch
 from loopsmith.verify.changes import Baseline
 from loopsmith.verify.guardrails import check_patch
 from loopsmith.workspace import collect
+from loopsmith.workspace.merge import MARKERS
 
 
-def take_change(context: Context, parent: str, folder: Path, message: str | None) -> Patch:
+def take_change(context: Context, parent: str, folder: Path, message: str | None, baseline: str | None = None) -> Patch:
     """Collect the change in a folder. `problems` lists every rule that it breaks, and then nothing of it is used.
 
     Args:
         message: of the commit; None: look only, and commit nothing.
+        baseline: what the change is judged against; None: the parent.
 
     Raises:
         HarnessError: the repository cannot be written.
@@ -29,8 +31,18 @@ def take_change(context: Context, parent: str, folder: Path, message: str | None
         links=settings.workspace.link,
         guardrails=settings.guardrails,
         message=message,
+        baseline=baseline,
     )
-    return judged(context, patch)
+    return judged(context, without_markers(patch) if baseline not in (None, parent) else patch)
+
+
+def without_markers(patch: Patch) -> Patch:
+    """A patch with each conflict marker that was left in it among its problems."""
+    left = sorted({line[1:9].strip() for line in patch.text.splitlines() if line[1:9] in MARKERS and line[0] == "+"})
+    problems = tuple(
+        f"a line still begins with the conflict marker `{marker}`: resolve the conflict" for marker in left
+    )
+    return replace(patch, commit=None, tree=None, problems=(*patch.problems, *problems)) if left else patch
 
 
 def judged(context: Context, patch: Patch) -> Patch:

@@ -57,7 +57,7 @@ def begin(context: Context, candidate: Candidate) -> Confirmation:
     return Confirmation(
         objective=settings.objective,
         noise=noise,
-        centre=level_of(context, candidate.parent_commit).value,
+        centre=level_of(context, context.base(candidate)).value,
         number=number,
         level=level,
         pairs=settings.repeats.confirm,
@@ -83,7 +83,7 @@ def sides(context: Context, candidate: Candidate, pairs: dict[str, list[Pair]]) 
 async def confirm_exact(context: Context, candidate: Candidate) -> Decision | None:
     """Decide by the screening run; None when the pair that must repeat it shows that the metric is noisy after all."""
     objective = context.settings.objective
-    baseline = level_of(context, candidate.parent_commit).value
+    baseline = level_of(context, context.base(candidate)).value
     assert candidate.value is not None
     decision = statistics.judge_exact(objective, [baseline], candidate.value, simplifies=simplifies(context, candidate))
     if decision.verdict is not Verdict.KEPT:
@@ -94,7 +94,7 @@ async def confirm_exact(context: Context, candidate: Candidate) -> Decision | No
     again, own = found[objective.metric]
     if (again, own) == (baseline, candidate.value):
         return decision
-    if again == baseline and await repeats(context, candidate.parent_commit, baseline):
+    if again == baseline and await repeats(context, context.base(candidate), baseline):
         reason = (
             f"its {objective.metric} does not repeat ({candidate.value:.6g}, then {own:.6g}), and the baseline's does"
         )
@@ -118,7 +118,7 @@ async def measure_pair(context: Context, candidate: Candidate, number: int) -> d
     """Both runs of a pair by metric, as (baseline's value, candidate's value); or why the candidate has no score."""
     assert candidate.commit is not None
     metrics = (context.settings.objective.metric, *context.settings.decide.secondary)
-    sides_, values = [candidate.commit, candidate.parent_commit], {}
+    sides_, values = [candidate.commit, context.base(candidate)], {}
     random.Random(seed_of(f"{context.seed}.{candidate.number}", number)).shuffle(sides_)
     for commit in sides_:
         known = recorded(context, candidate, commit, number)
@@ -129,7 +129,7 @@ async def measure_pair(context: Context, candidate: Candidate, number: int) -> d
                 return decision
             known = run.metrics
         values[commit] = known
-    return {metric: (values[candidate.parent_commit][metric], values[candidate.commit][metric]) for metric in metrics}
+    return {metric: (values[context.base(candidate)][metric], values[candidate.commit][metric]) for metric in metrics}
 
 
 def recorded(context: Context, candidate: Candidate, commit: str, pair: int) -> dict[str, float]:
@@ -152,7 +152,7 @@ def failed_run(context: Context, candidate: Candidate, commit: str, run: Run) ->
         )
     if commit != candidate.commit:
         return None
-    broken = constraint_problems(context, run, context.measured(candidate.parent_commit))
+    broken = constraint_problems(context, run, context.measured(context.base(candidate)))
     if broken:
         reason = f"in confirmation, constraint not met: {'; '.join(broken)}"
         return Decision(verdict=Verdict.FAILED, reason=reason, rule=FAILED)

@@ -18,6 +18,7 @@ from loopsmith.errors import LimitReached
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign, Candidate, Phase
 from loopsmith.search.budget import Used
+from loopsmith.search.policy import Policy
 from loopsmith.tracker import Store
 from loopsmith.verify.noise import Noise
 from loopsmith.verify.runner import Verifier
@@ -42,6 +43,7 @@ class Context:
     holdout: Verifier | None  # runs the hidden command; the other one cannot see what it reads
     agent: Agent
     roles: Mapping[str, Model]  # of the roles that a model plays
+    policy: Policy  # where workers start
     leases: Leases
     stop: Stop
     workers: asyncio.Semaphore
@@ -54,6 +56,7 @@ class Context:
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
+    _bases: dict[str, str] = field(default_factory=dict)  # by round
 
     def __post_init__(self) -> None:
         self.seed = self.seed or self.campaign.id
@@ -92,6 +95,12 @@ class Context:
     def exact(self) -> bool:
         """Whether the metric repeats exactly, as far as is known: a confirmation may find that it does not."""
         return bool(self.store.campaign(self.id).exact)
+
+    def base(self, candidate: Candidate) -> str:
+        """The baseline that a candidate is compared with, whatever its worker started from."""
+        if candidate.round_id not in self._bases:
+            self._bases[candidate.round_id] = self.store.round(candidate.round_id).baseline_commit
+        return self._bases[candidate.round_id]
 
     def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:
         """Every metric measured on a commit, newest last: metric to values. The holdout's only when asked for."""

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.observation import number_of
+from loopsmith.campaign.observation import editable_files, number_of
+from loopsmith.campaign.parents import start_words
+from loopsmith.campaign.race import Race
 from loopsmith.campaign.reviewing import reject
 from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
@@ -18,15 +21,16 @@ from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
 from loopsmith.search.memory import reflect
+from loopsmith.search.policy import MERGE
 from loopsmith.workflow import render
 from loopsmith.workflow.quote import one_line
-from loopsmith.workspace import make_worker_folder
+from loopsmith.workspace import make_worker_folder, merged_from, too_large
 
 GRACE = 15.0  # seconds beyond its limit before a worker that does not stop by itself is ended
 TIME_LIMIT = "wall_clock"
 
 
-async def generate(context: Context, situation: Situation, candidate: Candidate) -> Candidate:
+async def generate(context: Context, situation: Situation, candidate: Candidate, race: Race) -> Candidate:
     """Run the candidate's worker; afterwards it is generated, or decided.
 
     Raises:
@@ -38,11 +42,17 @@ async def generate(context: Context, situation: Situation, candidate: Candidate)
         candidate = context.store.claim(candidate.id)
         if candidate.retry_of:
             return retry(context, candidate)
+        if candidate.agent == MERGE:
+            return crossover(context, candidate)
+        if race.over:
+            return decide(context, candidate, race.superseded())
         while True:
             context.emit("worker.started", candidate)
             try:
-                return await context.stop.unless(work(context, situation, candidate))
+                return await context.stop.unless(work(context, situation, candidate), race.end)
             except Stopped:
+                if race.over and not context.stop.end:
+                    return decide(context, candidate, race.superseded())
                 context.store.release(candidate.id)
                 raise
             except ProviderError as error:
@@ -75,7 +85,7 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
         message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
-        patch = take_change(context, candidate.parent_commit, path, message)
+        patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
     finally:
         workspace.remove()
     if context.limit and patch.empty:
@@ -165,6 +175,32 @@ def retry(context: Context, candidate: Candidate) -> Candidate:
     return settle(context, candidate, report, judged(context, patch))
 
 
+def crossover(context: Context, candidate: Candidate) -> Candidate:
+    """Two candidates' changes that merged cleanly when the round was planned; no worker is needed."""
+    repository, base = context.repository, context.base(candidate)
+    merged = merged_from(repository, candidate.parent_commit)
+    assert merged is not None
+    made = {item.commit: item for item in context.store.candidates(context.id) if item.commit}
+    both = [made.get(commit) for commit in merged if commit != base]
+    names = " and ".join("the untouched source" if item is None else f"candidate {item.number}" for item in both)
+    ideas = "; ".join(one_line(item.hypothesis or item.summary) for item in both if item)
+    known = all(item is not None and item.params for item in both)
+    report = Report(
+        finish_reason=MERGE,
+        hypothesis=f"{names} merged on the baseline: {ideas}",
+        summary=f"{names} merged on the baseline",
+        # The first one's, as a search of constants takes a second trial of the same values for a carried-over one.
+        params=both[0].params if known and both[0] else {},
+    )
+    commit = repository.commit(
+        repository.tree_id(candidate.parent_commit), [base, candidate.parent_commit], f"{report.hypothesis}\n"
+    )
+    patch = repository.patch(base, commit)
+    large = too_large(patch.files, context.settings.guardrails)
+    patch = replace(patch, commit=None, tree=None, problems=tuple(large)) if large else patch
+    return settle(context, candidate, report, judged(context, patch))
+
+
 def decide(
     context: Context,
     candidate: Candidate,
@@ -214,12 +250,19 @@ def report_of(candidate: Candidate) -> Report:
 
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
+    if candidate.parent_commit != context.base(candidate):
+        situation = replace(situation, files=editable_files(context, candidate.parent_commit))
     query = candidate.hypothesis
     found = context.store.search_reflections(context.id, query, 20) if query else ()
     first = min(each.number for each in context.store.candidates(context.id, round_id=candidate.round_id))
     nearest = [item for item in found if number_of(item) < first][:10]  # not of those who work beside it
     text = write_brief(
-        settings, situation, hypothesis=candidate.hypothesis, emphasis=candidate.emphasis, nearest=nearest
+        settings,
+        situation,
+        hypothesis=candidate.hypothesis,
+        emphasis=candidate.emphasis,
+        nearest=nearest,
+        start=start_words(context, candidate),
     )
     variables = template_variables(
         settings, situation, brief=text, hypothesis=candidate.hypothesis, attempt=candidate.attempt

@@ -27,7 +27,7 @@ async def hold_out(context: Context, candidate: Candidate, decision: Decision) -
     assert candidate.commit is not None
     baseline, own = [], []
     for pair in range(1 if context.exact else PAIRS):
-        baseline.append(await score(context, candidate.parent_commit, pair, candidate))
+        baseline.append(await score(context, context.base(candidate), pair, candidate))
         own.append(await score(context, candidate.commit, pair, candidate))
     if settings.gate and loses(context, baseline, own):
         reason = "confirmed, but the holdout shows a loss"

@@ -25,7 +25,7 @@ async def learn(context: Context, round_: Round) -> None:
             continue
         patch = ""
         if candidate.commit is not None:
-            patch = context.repository.patch(candidate.parent_commit, candidate.commit).text
+            patch = context.repository.patch(context.base(candidate), candidate.commit).text
         output = str(decision.evidence.get("tail", ""))
         results.append(Result(candidate=candidate, decision=decision, patch=patch, output=output))
     if not results:

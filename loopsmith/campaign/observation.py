@@ -43,7 +43,7 @@ def gain_of(context: Context, candidate: Candidate) -> float:
     """The gain of a screened candidate's one value: it orders the finalists and proves nothing."""
     objective = context.settings.objective
     assert candidate.value is not None
-    return objective.gain(level_of(context, candidate.parent_commit).value, candidate.value)
+    return objective.gain(level_of(context, context.base(candidate)).value, candidate.value)
 
 
 def editable_files(context: Context, commit: str) -> tuple[str, ...]:

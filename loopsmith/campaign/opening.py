@@ -22,6 +22,7 @@ from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign
+from loopsmith.search.policy import build_policy
 from loopsmith.tracker import Store, open_store
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Workflow
@@ -59,6 +60,7 @@ def open_campaign(
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
         agent, roles = agents.build(settings, tape)
+        policy = build_policy(settings.search)
         commit = snapshot(
             repository,
             source,
@@ -95,6 +97,7 @@ def open_campaign(
             holdout=holdout_verifier(workflow, open_sandbox),
             agent=agent,
             roles=roles,
+            policy=policy,
             leases=leases,
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),

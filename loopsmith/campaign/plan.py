@@ -1,8 +1,11 @@
 """Plan: the next round's slots, from the runner-up, a planner's hypotheses and what the budget allows."""
 
+from typing import Any
+
 from loopsmith.campaign.casting import cast
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import gain_of
+from loopsmith.campaign.parents import choose_starts
 from loopsmith.campaign.planning import hypotheses, with_plans
 from loopsmith.campaign.profiling import profile
 from loopsmith.records import Candidate, Round, Status
@@ -17,8 +20,11 @@ async def plan(context: Context) -> Round:
     if settings.budget.candidates is not None:
         count = min(count, settings.budget.candidates - store.counts(context.id)["candidates"])
     earlier = runner_up(context)
+    workers = count - (earlier is not None)
+    first = store.counts(context.id)["candidates"] + 1 + (earlier is not None)
+    starts = choose_starts(context, number, workers, first)
     await profile(context)
-    planned = await hypotheses(context, number, count - (earlier is not None))
+    planned = await hypotheses(context, number, workers - sum(start.finished for start in starts))
     slots = plan_slots(
         campaign_id=context.seed,
         round_number=number,
@@ -26,6 +32,7 @@ async def plan(context: Context) -> Round:
         agent=context.agent.name,
         hypotheses=[item.text for item in planned],
         runner_up=earlier.id if earlier else None,
+        starts=starts,
     )
     round_, candidates = store.plan_round(
         context.id,
@@ -33,7 +40,10 @@ async def plan(context: Context) -> Round:
         baseline_commit=context.baseline(),
         slots=with_plans(cast(context, number, slots), planned, earlier),
     )
-    context.emit("round.planned", round_id=round_.id, number=number, candidates=len(candidates))
+    data: dict[str, Any] = {"number": number, "candidates": len(candidates)}
+    if elsewhere := [item.number for item in candidates if item.parent_commit != round_.baseline_commit]:
+        data["elsewhere"] = elsewhere  # candidates that do not start from the baseline
+    context.emit("round.planned", round_id=round_.id, **data)
     return round_
 
 

@@ -44,7 +44,7 @@ def confirmations(context: Context, metric: str, without: str | None = None) -> 
     for item in context.store.measurements(context.id, phase=Phase.CONFIRM):
         if item.metric == metric and item.candidate_id and item.candidate_id != without:
             pair = found.setdefault(item.candidate_id, {}).setdefault(item.pair, {})
-            pair[item.commit == context.store.candidate(item.candidate_id).parent_commit] = item.value
+            pair[item.commit != context.store.candidate(item.candidate_id).commit] = item.value
     complete = ([pair for pair in pairs.values() if len(pair) == 2] for pairs in found.values())
     return [[(pair[True], pair[False]) for pair in pairs] for pairs in complete]
 

@@ -17,7 +17,7 @@ def approve(store: Store, repository: Repository, campaign: Campaign, candidate:
         UsageError: it is not in quarantine.
     """
     decision = quarantined(store, candidate)
-    if candidate.parent_commit != campaign.baseline_commit:
+    if store.round(candidate.round_id).baseline_commit != campaign.baseline_commit:
         reason = "approved by a person; the baseline has moved on, so it is tried again on top of it in the next round"
         write(store, candidate, decision, Verdict.DISCARDED, reason, APPROVED)
         return f"candidate {candidate.number} is tried again on the present baseline in the next round"

@@ -9,6 +9,7 @@ from loopsmith.campaign.generation import decide, generate
 from loopsmith.campaign.holdout import hold_out
 from loopsmith.campaign.learning import learn
 from loopsmith.campaign.observation import gain_of, observe
+from loopsmith.campaign.race import Race
 from loopsmith.campaign.reviewing import doubted
 from loopsmith.campaign.screening import screen
 from loopsmith.campaign.stop import Stopped
@@ -25,9 +26,10 @@ async def run_round(context: Context, round_: Round) -> None:
     is finished and the rest waits for the next run.
     """
     situation = observe(context, round_.number, round_.baseline_commit)
+    race = Race(context, round_)
     async with asyncio.TaskGroup() as group:
         for candidate in context.store.candidates(context.id, round_id=round_.id):
-            group.create_task(advance(context, situation, candidate))
+            group.create_task(advance(context, situation, candidate, race))
     if context.stop.end:
         return
     await choose(context, round_)
@@ -39,13 +41,15 @@ async def run_round(context: Context, round_: Round) -> None:
     context.emit("round.finished", round_id=round_.id, number=round_.number)
 
 
-async def advance(context: Context, situation: Situation, candidate: Candidate) -> None:
+async def advance(context: Context, situation: Situation, candidate: Candidate, race: Race) -> None:
     """Generate and screen one candidate, as far as the campaign's end allows."""
     try:
         if candidate.status is Status.PLANNED:
-            candidate = await generate(context, situation, candidate)
+            candidate = await generate(context, situation, candidate, race)
         if candidate.status is Status.GENERATED:
-            await screen(context, candidate)
+            candidate = await screen(context, candidate)
+            if candidate.status is Status.SCREENED:
+                race.consider(candidate)
     except Stopped:
         pass
 
@@ -55,9 +59,10 @@ async def choose(context: Context, round_: Round) -> None:
     candidates = context.store.candidates(context.id, round_id=round_.id)
     winner = next((candidate for candidate in candidates if candidate.status is Status.KEPT), None)
     waiting = [candidate for candidate in candidates if candidate.status is Status.SCREENED]
+    moved = winner is None and context.baseline() != round_.baseline_commit  # a person approved another meanwhile
     waiting.sort(key=lambda candidate: gain_of(context, candidate), reverse=True)
     for place, candidate in enumerate(waiting):
-        if winner is None and place < FINALISTS:
+        if winner is None and not moved and place < FINALISTS:
             candidate = context.store.begin_confirmation(candidate.id)
             decision = await confirm(context, candidate)
             decision = doubted(context, candidate, quarantine(context, decision))
@@ -74,7 +79,7 @@ async def choose(context: Context, round_: Round) -> None:
                 context.repository.set_baseline(context.id, candidate.commit)
                 winner = decided
         else:
-            decide(context, candidate, not_best(candidate, winner))
+            decide(context, candidate, not_best(candidate, winner, moved=moved))
 
 
 def quarantine(context: Context, decision: Decision) -> Decision:
@@ -92,9 +97,11 @@ def quarantine(context: Context, decision: Decision) -> Decision:
     return replace(decision, verdict=Verdict.QUARANTINED, reason=f"{why}, so a person decides; {decision.reason}")
 
 
-def not_best(candidate: Candidate, winner: Candidate | None) -> Decision:
+def not_best(candidate: Candidate, winner: Candidate | None, *, moved: bool = False) -> Decision:
     """A screened candidate that was not confirmed; behind a winner it may be the next round's runner-up."""
-    if winner is None:
+    if moved:
+        reason = "better when screened, but the baseline has moved on by a person's approval"
+    elif winner is None:
         reason = "better when screened, but not among the round's best, and those were not confirmed"
     else:
         reason = f"better when screened, but candidate {winner.number} was better and is the baseline now"
@@ -103,5 +110,5 @@ def not_best(candidate: Candidate, winner: Candidate | None) -> Decision:
         reason=reason,
         rule="screen",
         value=candidate.value,
-        evidence={"runner_up": winner is not None},
+        evidence={"runner_up": moved or winner is not None},
     )

@@ -16,7 +16,7 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
     """
     assert candidate.commit is not None
     assert candidate.tree is not None
-    twin = context.store.verified_twin(context.id, candidate.parent_commit, candidate.tree, candidate.id)
+    twin = context.store.verified_twin(context.id, context.base(candidate), candidate.tree, candidate.id)
     if twin is not None:
         reason = f"the same content as candidate {twin.number}, which was verified against this baseline"
         return decide(context, candidate, Decision(verdict=Verdict.DUPLICATE, reason=reason, rule="content"))
@@ -25,7 +25,7 @@ async def screen(context: Context, candidate: Candidate) -> Candidate:
     values: list[float] = []
     while True:
         if not context.exact:
-            await refresh(context, candidate.parent_commit)
+            await refresh(context, context.base(candidate))
             context.screens += 1
         assert candidate.commit is not None
         run = await measure(
@@ -49,7 +49,7 @@ def problem_of(context: Context, candidate: Candidate, run: Run) -> Decision | N
     """The decision on a run without a score, or one that breaks a constraint."""
     if run.verdict is not None:
         return Decision(verdict=run.verdict, reason=run.problem, rule="verifier", evidence={"tail": run.tail})
-    if broken := constraint_problems(context, run, context.measured(candidate.parent_commit)):
+    if broken := constraint_problems(context, run, context.measured(context.base(candidate))):
         reason = f"constraint not met: {'; '.join(broken)}"
         return Decision(verdict=Verdict.FAILED, reason=reason, rule="constraint")
     return None
@@ -60,10 +60,10 @@ def judge(context: Context, candidate: Candidate, values: list[float]) -> Decisi
     objective = context.settings.objective
     simple = simplifies(context, candidate)
     if context.exact:
-        baseline = level_of(context, candidate.parent_commit).value
+        baseline = level_of(context, context.base(candidate)).value
         decision = statistics.judge_exact(objective, [baseline], values[0], simplifies=simple)
         return Screening.CONFIRM if decision.verdict is Verdict.KEPT else decision
-    now = level_of(context, candidate.parent_commit)
+    now = level_of(context, context.base(candidate))
     pairs, noise = context.settings.repeats.confirm, noise_of(context, objective.metric)
     return statistics.screen(objective, now, values, noise, pairs=pairs, simplifies=simple)
 

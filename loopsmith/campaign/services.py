@@ -37,7 +37,8 @@ class CampaignServices:
         self.context.show("worker.called", self.candidate, cost_usd=usage.cost_usd)
 
     def problems(self) -> Sequence[str]:
-        return take_change(self.context, self.candidate.parent_commit, self.folder, None).problems
+        candidate, base = self.candidate, self.context.base(self.candidate)
+        return take_change(self.context, candidate.parent_commit, self.folder, None, base).problems
 
     async def pause(self, seconds: float) -> None:
         self.progress(f"rate limited for {format_duration(max(1, round(seconds)))}")
@@ -58,7 +59,8 @@ class CampaignServices:
     async def review(self, hypothesis: str) -> Sequence[str]:
         if self.reviewed:
             return ()
-        patch = take_change(self.context, self.candidate.parent_commit, self.folder, None)
+        base = self.context.base(self.candidate)
+        patch = take_change(self.context, self.candidate.parent_commit, self.folder, None, base)
         if patch.problems:
             return ()  # the guardrails reject it anyway
         said = await review(self.context, self.candidate, patch, hypothesis or self.candidate.hypothesis)

@@ -26,20 +26,20 @@ class Stop:
             self.end = end
             self._event.set()
 
-    async def unless(self, work: Coroutine[Any, Any, T]) -> T:
+    async def unless(self, work: Coroutine[Any, Any, T], *others: "Stop") -> T:
         """The result of `work`.
 
         Raises:
-            Stopped: the end was asked for first; `work` was cancelled and has ended.
+            Stopped: this end, or another one, was asked for first; `work` was cancelled and has ended.
         """
         task = asyncio.create_task(work)
-        waiter = asyncio.create_task(self._event.wait())
+        waiters = [asyncio.create_task(stop._event.wait()) for stop in (self, *others)]
         try:
-            await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((task, *waiters), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             raise Stopped
         finally:
-            waiter.cancel()
-            task.cancel()
-            await asyncio.gather(task, waiter, return_exceptions=True)
+            for each in (task, *waiters):
+                each.cancel()
+            await asyncio.gather(task, *waiters, return_exceptions=True)

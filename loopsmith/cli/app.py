@@ -139,8 +139,7 @@ def show(
         if transcript:
             print(report.transcript(found.store, record))
             return
-        patch = found.repository.diff(record.parent_commit, record.commit) if record.commit else ""
-        print(report.show(found.store, record, patch))
+        print(report.show(found.store, record, report.patch_of(found.repository, record)))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from loopsmith.report.apply import apply
 from loopsmith.report.export import export
-from loopsmith.report.show import show
+from loopsmith.report.show import patch_of, show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
 from loopsmith.report.transcript import transcript
@@ -14,6 +14,7 @@ __all__ = [
     "lesson_line",
     "lesson_words",
     "outcome",
+    "patch_of",
     "show",
     "spent",
     "status",

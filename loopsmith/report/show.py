@@ -2,8 +2,18 @@
 
 from loopsmith.records import Candidate, Measurement
 from loopsmith.search.memory import effect_words, lesson_words
+from loopsmith.search.policy import MERGE
 from loopsmith.search.reviewer import Review
 from loopsmith.tracker import Store
+from loopsmith.workspace import Repository
+
+
+def patch_of(repository: Repository, candidate: Candidate) -> str:
+    """A candidate's patch against what its worker started from; of a merge, which had none, against the baseline."""
+    if not candidate.commit:
+        return ""
+    base = repository.parent(candidate.commit) if candidate.agent == MERGE else candidate.parent_commit
+    return repository.diff(base or candidate.parent_commit, candidate.commit)
 
 
 def show(store: Store, candidate: Candidate, patch: str) -> str:

@@ -113,12 +113,19 @@ def failure_text(failure: Reflection, room: int) -> str:
 
 
 def write_brief(
-    settings: Settings, situation: Situation, *, hypothesis: str, emphasis: str, nearest: Sequence[Reflection]
+    settings: Settings,
+    situation: Situation,
+    *,
+    hypothesis: str,
+    emphasis: str,
+    nearest: Sequence[Reflection],
+    start: str = "",
 ) -> str:
     """The brief of one worker, in Markdown, of at most about `memory.brief_tokens` tokens.
 
     Args:
         nearest: the reflections nearest to the hypothesis, best first; the dead ends among them are shown.
+        start: what the worker's files are, where they are not the baseline's.
     """
     tokens = settings.memory.brief_tokens
     failures = [item for item in situation.lessons if item.error and item.outcome in DEAD][:3]
@@ -128,13 +135,15 @@ def write_brief(
     shown |= {item.id for item in lessons}
     dead_ends = [item for item in nearest if item.outcome in DEAD and item.id not in shown][:5]
     baseline = "not measured yet" if situation.baseline_value is None else f"{situation.baseline_value:.6g}"
-    start = "" if situation.origin_value is None else f" (the untouched source: {situation.origin_value:.6g})"
+    origin = "" if situation.origin_value is None else f" (the untouched source: {situation.origin_value:.6g})"
     task = [
         f"- Objective: {objective_words(settings)}.",
-        f"- Baseline to beat: {baseline}{start}.",
+        f"- Baseline to beat: {baseline}{origin}.",
         f"- Round {situation.round}. Left of the budget: {situation.budget_left}.",
         f"- Files you may edit: {', '.join(map(one_line, situation.files[:40]))}.",
     ]
+    if start:
+        task.append(f"- {start}")
     if hypothesis:
         task.append(f"- Your hypothesis: {one_line(hypothesis, HYPOTHESIS_LIMIT)}")
     if emphasis:
@@ -142,7 +151,9 @@ def write_brief(
     blocks = [
         "### Task\n" + "\n".join(task),
         "### Rules\n" + "\n".join(rules(settings)),
-        section("Kept so far, already in your files", kept_lines(situation.kept), tokens // 6),
+        section(
+            "Kept so far" if start else "Kept so far, already in your files", kept_lines(situation.kept), tokens // 6
+        ),
         section(
             "Lessons, with the candidates that show them", learned_lines(situation.learned, hypothesis), tokens // 5
         ),

@@ -28,8 +28,9 @@ VERIFIED = tuple(
 ALL = select(*CANDIDATE)
 ONE = ALL.where(C.id == bindparam("candidate"))
 TWIN = (
-    ALL.where(C.campaign_id == bindparam("campaign"), C.tree == bindparam("tree"))
-    .where(C.parent_commit == bindparam("parent"), C.id != bindparam("exclude"))
+    ALL.join(tables.round_, tables.round_.c.id == C.round_id)
+    .where(C.campaign_id == bindparam("campaign"), C.tree == bindparam("tree"))
+    .where(tables.round_.c.baseline_commit == bindparam("baseline"), C.id != bindparam("exclude"))
     # No ORDER BY: SQLite would walk the campaign by number for it, instead of looking the tree up.
     .where(C.status.in_([literal_column(f"'{status}'") for status in VERIFIED]))
 )
@@ -248,9 +249,9 @@ class Candidates(Verbs):
                 )
             )
 
-    def verified_twin(self, campaign_id: str, parent_commit: str, tree: str, exclude_id: str) -> Candidate | None:
+    def verified_twin(self, campaign_id: str, baseline_commit: str, tree: str, exclude_id: str) -> Candidate | None:
         """The first other candidate of the same content that was, or is being, verified against this baseline."""
-        given = {"campaign": campaign_id, "parent": parent_commit, "tree": tree, "exclude": exclude_id}
+        given = {"campaign": campaign_id, "baseline": baseline_commit, "tree": tree, "exclude": exclude_id}
         with self._database.reading() as connection:
             twins = map(to_candidate, connection.execute(TWIN, given))
             return min(twins, key=attrgetter("number"), default=None)

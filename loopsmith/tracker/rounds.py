@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, update
 from loopsmith.errors import TrackerError
 from loopsmith.records import Candidate, Round, Slot, Status
 from loopsmith.tracker import tables
-from loopsmith.tracker.rows import ROUND, Verbs, now, to_round
+from loopsmith.tracker.rows import ROUND, Verbs, found, now, to_round
 
 R, C = tables.round_.c, tables.candidate.c
 
@@ -70,6 +70,12 @@ class Rounds(Verbs):
                 raise TrackerError(f"there is no round {round_id} in this tracker")
             return to_round(row)
 
+    def round(self, round_id: str) -> Round:
+        """Raises UsageError when there is none of this id."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(*ROUND).where(R.id == round_id)).one_or_none()
+        return to_round(found(row, "round", round_id))
+
     def rounds(self, campaign_id: str, limit: int | None = None) -> tuple[Round, ...]:
         """The campaign's rounds, newest first."""
         query = select(*ROUND).where(R.campaign_id == campaign_id).order_by(R.number.desc()).limit(limit)
@@ -104,7 +110,7 @@ def planned(round_: Round, number: int, slot: Slot) -> Candidate:
         status=Status.PLANNED,
         seed=slot.seed,
         agent=slot.agent,
-        parent_commit=round_.baseline_commit,
+        parent_commit=slot.parent or round_.baseline_commit,
         retry_of=slot.retry_of,
         emphasis=slot.emphasis,
         hypothesis=slot.hypothesis,

@@ -2,7 +2,8 @@
 
 from loopsmith.workspace.apply import apply_branch, patch_text
 from loopsmith.workspace.folder import changed_files, make_verification_folder, make_worker_folder, resolve_links
-from loopsmith.workspace.patch import collect
+from loopsmith.workspace.merge import Merge, conflicted, lineage, merge_candidates, merged_from
+from loopsmith.workspace.patch import collect, too_large
 from loopsmith.workspace.protection import Protection
 from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.repository import Repository
@@ -11,6 +12,7 @@ from loopsmith.workspace.snapshot import snapshot, source_files
 from loopsmith.workspace.worker import WorkerWorkspace
 
 __all__ = [
+    "Merge",
     "Protection",
     "Repository",
     "Sandbox",
@@ -18,11 +20,16 @@ __all__ = [
     "apply_branch",
     "changed_files",
     "collect",
+    "conflicted",
+    "lineage",
     "make_verification_folder",
     "make_worker_folder",
+    "merge_candidates",
+    "merged_from",
     "patch_text",
     "remove_folder",
     "resolve_links",
     "snapshot",
     "source_files",
+    "too_large",
 ]

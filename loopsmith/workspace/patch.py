@@ -29,6 +29,7 @@ def collect(
     links: Sequence[str],
     guardrails: Guardrails,
     message: str | None,
+    baseline: str | None = None,
 ) -> Patch:
     """Read the change in a worker's folder, by content, and store it as a commit on top of `parent`.
 
@@ -41,11 +42,13 @@ def collect(
         links: paths of the linked inputs; a symbolic link is expected there.
         guardrails: of these, `max_changed_lines` (added and removed together) and `max_file_size` hold here.
         message: of the commit; None: look only, and commit nothing.
+        baseline: what the change is judged against, and the commit's first parent, where the worker started from
+            another commit.
 
     Returns:
-        the patch. `commit` and `tree` are None where nothing changed, or where `problems` lists the broken rules:
-        a change outside the editable files, a symbolic or hard link, binary content, a change of mode, a nested
-        git repository, a pipe or the like, an unreadable or unnameable file, too many lines or bytes.
+        the patch, against the baseline. `commit` and `tree` are None where nothing changed, or where `problems` lists
+        the broken rules: a change outside the editable files, a symbolic or hard link, binary content, a change of
+        mode, a nested git repository, a pipe or the like, an unreadable or unnameable file, too many lines or bytes.
 
     Raises:
         HarnessError: the repository cannot be written.
@@ -58,36 +61,42 @@ def collect(
         size_of=repo.size_of,
         max_file_size=guardrails.max_file_size,
     )
+    against = baseline or parent
     if not (seen.written or seen.deleted or seen.problems):
-        return Patch(parent=parent, commit=None, tree=None, files=(), text="")
+        return Patch(parent=against, commit=None, tree=None, files=(), text="")
     with guarded("storing a candidate"):
         tree = store(repo, parent, seen)
-        patches = text_patches(repo.tree(parent), repo.tree(tree))
+        patches = text_patches(repo.tree(against), repo.tree(tree))
         files = changes(patches)
         shown_text = text(patches).decode("utf-8", "replace")
     problems = list(seen.problems)
     outside = [file for file in files if not editable(file.path)]
     problems += [f"{shown(file.path)}: {file.kind} outside the editable files" for file in outside]
-    lines = sum(file.added + file.removed for file in files)
-    if lines > guardrails.max_changed_lines:
-        problems.append(
-            f"{lines:,} changed lines, over guardrails.max_changed_lines ({guardrails.max_changed_lines:,})"
-        )
+    problems += too_large(files, guardrails)
     if len(problems) > MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS:,} more problems"]
     known = repo.entries(parent)
     files += tuple(
         FileChange(path=path, kind="modified" if path in known else "added", added=0, removed=0) for path in seen.unread
     )
-    commit = None if problems or message is None else repo.commit(tree, [parent], message)
+    if not files and not problems:  # it went back to the baseline
+        return Patch(parent=against, commit=None, tree=None, files=(), text="")
+    parents = list(dict.fromkeys((against, parent)))
+    commit = None if problems or message is None else repo.commit(tree, parents, message)
     return Patch(
-        parent=parent,
+        parent=against,
         commit=commit,
         tree=tree if commit else None,
         files=files,
         text=shown_text,
         problems=tuple(problems),
     )
+
+
+def too_large(files: Sequence[FileChange], guardrails: Guardrails) -> list[str]:
+    """The problem of a change with too many lines, if it has it."""
+    lines, most = sum(file.added + file.removed for file in files), guardrails.max_changed_lines
+    return [f"{lines:,} changed lines, over guardrails.max_changed_lines ({most:,})"] if lines > most else []
 
 
 def store(repo: Repository, parent: str, seen: Scan) -> str:

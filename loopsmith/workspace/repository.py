@@ -76,9 +76,12 @@ class Repository:
         return self.tree_id(commit) == self.tree_id(other)
 
     def parent(self, commit: str) -> str | None:
+        """A commit's first parent: for a candidate's, the baseline that it is compared with."""
+        return next(iter(self.parents(commit)), None)
+
+    def parents(self, commit: str) -> tuple[str, ...]:
         with guarded(f"reading commit {commit[:12]}"):
-            parents = self.git[commit].peel(pygit2.Commit).parent_ids
-        return str(parents[0]) if parents else None
+            return tuple(map(str, self.git[commit].peel(pygit2.Commit).parent_ids))
 
     def entries(self, commit: str) -> dict[str, Entry]:
         """The files of a commit by path. Shared between callers: copy before changing."""

@@ -138,6 +138,19 @@ class TestRounds:
         assert (first.seed, first.agent, first.hypothesis, first.emphasis) == (7, "a", "h", "e")
         assert (first.retry_of, first.parent_commit, first.status) == ("c.1", "b1", Status.PLANNED)
 
+    def test_a_worker_may_start_from_another_commit_than_the_baseline_that_it_is_compared_with(self, store, start):
+        start(store)
+        slots = [Slot(seed=1, agent="a", parent="p1"), Slot(seed=2, agent="a"), Slot(seed=3, agent="a", parent="p2")]
+        round_, (child, plain, other) = store.plan_round("c", task_id="c.t1", baseline_commit="b1", slots=slots)
+        assert [item.parent_commit for item in (child, plain, other)] == ["p1", "b1", "p2"]
+        assert store.round(round_.id) == round_
+        with pytest.raises(UsageError, match=r"no round c\.r9"):
+            store.round("c.r9")
+        submit(store, child, tree="t")
+        store.begin_verification(child.id)
+        assert store.verified_twin("c", "b1", "t", other.id).id == child.id
+        assert store.verified_twin("c", "p1", "t", other.id) is None
+
     def test_a_round_that_cannot_be_planned_whole_leaves_nothing(self, store, start):
         start(store)
         slots = [Slot(seed=1, agent="a"), Slot(seed=2, agent="a", retry_of="c.99")]

@@ -238,7 +238,7 @@ def test_the_verbs_of_a_candidate_find_their_rows_by_an_index(path, plan):
     # The samples of one candidate are few, so sorting them is fine.
     assert [sql for sql, steps in plans.items() if "TEMP B-TREE" in steps and "FROM measurement" not in sql] == []
     (twin,) = [steps for sql, steps in plans.items() if "tree = ?" in sql and sql.startswith("SELECT")]
-    assert "campaign_id=? AND tree=? AND parent_commit=?" in twin
+    assert "campaign_id=? AND tree=?" in twin
 
 
 def ask_everything(store: Store, candidate_id: str) -> None:

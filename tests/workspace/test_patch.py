@@ -318,3 +318,32 @@ def test_a_checkout_of_a_candidate_holds_what_the_worker_left(repo, baseline, ta
 
 def read(tools, folder):
     return {path: (folder / path).read_bytes() for path in tools.listing(folder)}
+
+
+def test_a_change_of_another_commit_is_judged_against_the_baseline_and_has_both_as_parents(
+    repo, baseline, take, worker, source
+):
+    (worker.path / "kernel.py").write_text("SPEED = 2\nSIZE = 2\n\n\ndef run():\n    return SPEED\n")
+    start = take().commit
+
+    def again(**guardrails):
+        return collect(
+            repo,
+            start,
+            worker.path,
+            editable=lambda path: path == "kernel.py",
+            source=source,
+            links=(),
+            guardrails=Guardrails(**guardrails),
+            message="more",
+            baseline=baseline,
+        )
+
+    assert again().empty, "the worker changed nothing of what it got"
+    (worker.path / "kernel.py").write_text("SPEED = 2\nSIZE = 3\n\n\ndef run():\n    return SPEED\n")
+    patch = again()
+    assert repo.parents(patch.commit) == (baseline, start)
+    assert (patch.lines_added, patch.lines_removed) == (2, 2)
+    assert any("4 changed lines" in problem for problem in again(max_changed_lines=3).problems)
+    (worker.path / "kernel.py").write_text("SPEED = 1\nSIZE = 2\n\n\ndef run():\n    return SPEED\n")
+    assert again().empty, "it went back to the baseline"

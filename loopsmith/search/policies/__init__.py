@@ -1,0 +1,1 @@
+"""The built-in search policies, registered under the entry point group `loopsmith.policies`."""
