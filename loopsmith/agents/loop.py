@@ -21,7 +21,7 @@ from loopsmith.agents.model import (
     UserMessage,
 )
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
-from loopsmith.agents.tools import TOOLS, Submitted, Toolbox
+from loopsmith.agents.tools import Submitted, Toolbox
 from loopsmith.errors import LimitReached
 from loopsmith.log import mask
 from loopsmith.protocols import Services, Workspace
@@ -66,7 +66,7 @@ class Worker:
             reserve=services.reserve,
             settle=services.settle,
             system=SYSTEM,
-            tools=TOOLS,
+            tools=self.tools.tools,
             deadline=deadline,
         )
         self.turns = 0

@@ -55,13 +55,14 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         mark=f"{context.id}.{candidate.number}",
     )
     try:
-        brief = write_worker_brief(context, situation, candidate)
+        brief, services = write_worker_brief(context, situation, candidate), CampaignServices(context, candidate, path)
         limit = brief.limits.wall_clock
         try:
             async with asyncio.timeout(None if limit is None else limit + GRACE):
-                report = await context.agent.work(brief, workspace, CampaignServices(context, candidate, path))
+                report = await context.agent.work(brief, workspace, services)
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
+        report = services.with_notes(report)
         message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
         patch = take_change(context, candidate.parent_commit, path, message)
     finally:

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loopsmith import process
 from loopsmith.records import WorkerLimits
-from loopsmith.workflow.agent import AgentField, Section, TunerAgent
+from loopsmith.workflow.agent import AgentField, TunerAgent
+from loopsmith.workflow.section import Section
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
     Allowance,
@@ -213,9 +214,10 @@ class PerWorker(Section):
     wall_clock: Duration | None = Field(default=900.0, description="time, thinking and tools together")
     cost_usd: Money | None = Field(default=None, description="money for models")
     tokens: Count | None = Field(default=None, description="input and output tokens")
+    probes: int = Field(default=0, ge=0, description="measurements of its own change that it may ask for")
 
     def limits(self) -> WorkerLimits:
-        return WorkerLimits(turns=self.turns, wall_clock=self.wall_clock, cost_usd=self.cost_usd, tokens=self.tokens)
+        return WorkerLimits(**self.model_dump())
 
 
 class Budget(Section):
@@ -317,6 +319,18 @@ class Settings(Section):
             )
         if objective and objective.metric in value.secondary:
             raise ValueError(f"secondary names the objective's own metric, {objective.metric}")
+        return value
+
+    @field_validator("agent")
+    @classmethod
+    def _affordable(cls, value: AgentField, info: ValidationInfo) -> AgentField:
+        budget = info.data.get("budget")
+        limits = (budget, budget.per_round, budget.per_worker) if budget else ()
+        if any(limit.cost_usd is not None for limit in limits) and not getattr(value, "cost_known", True):
+            raise ValueError(
+                "nobody knows what this agent costs, so that no limit of money could hold; give cost_per_run, dollars "
+                "of one worker's run (0 for a model of your own)"
+            )
         return value
 
     @property
