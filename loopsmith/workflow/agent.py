@@ -7,9 +7,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -18,16 +16,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from loopsmith.workflow.acp import AcpAgent
+from loopsmith.workflow.section import Section as Section
 from loopsmith.workflow.units import Duration, Money, quoted
 from loopsmith.workflow.values import ApiKey, Many, Number, Secret, Text
 
-BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai")
-
-
-class Section(BaseModel):
-    """A part of the settings: strict, frozen, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "acp")
 
 
 class Range(Section):
@@ -180,12 +174,13 @@ def _kind(value: Any) -> str:
     return kind if kind in BUILT_IN_KINDS else "other"
 
 
-AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | OtherAgent
+AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | AcpAgent | OtherAgent
 AgentField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[AcpAgent, Tag("acp")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),
 ]

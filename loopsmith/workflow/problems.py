@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from loopsmith.workflow.acp import AcpAgent
 from loopsmith.workflow.agent import (
     AgentSettings,
     AnthropicAgent,
@@ -25,6 +26,7 @@ _AGENTS: dict[str, type[Section]] = {
     "scripted": ScriptedAgent,
     "anthropic": AnthropicAgent,
     "openai": OpenAIAgent,
+    "acp": AcpAgent,
     "other": OtherAgent,
 }
 _KINDS = {
