@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -151,7 +152,7 @@ async def piped(
             program = Piped(process, over, errors)
             with watching(process.pid, over):
                 look = None
-                if limits is not None and group is None:
+                if limits is not None and sys.platform == "linux":
                     look = loop.create_task(_look(program, Watch(limits, process.pid, (cwd, *folders)), descendants))
                 try:
                     yield program

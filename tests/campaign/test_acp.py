@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,14 @@ def turns(*answers):
     return script
 
 
+def fake(behaviour):
+    return [sys.executable, str(ROOT / "tests/acp_agent.py"), behaviour]
+
+
 def source(tmp_path, **more):
-    agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], **more.pop("agent", {})}
+    agent = more.pop("agent", {})
+    if "kind" not in agent:
+        agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], **agent}
     search = {"candidates_per_round": 1, "workers": 1, "plan": False}
     return write_source(tmp_path, agent=agent, **{"search": search, **more})
 
@@ -89,6 +96,35 @@ def test_a_whole_campaign_by_opencode(tmp_path, opencode):
     assert asked == {"edit": True, "execute": True}
     results = [message["content"] for message in url.requests[-1]["messages"] if message["role"] == "tool"]
     assert any("the checks pass; nothing was measured" in str(result) for result in results)
+
+
+def test_an_agent_can_write_nowhere_but_in_its_folder(tmp_path, monkeypatch):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.setenv("PASSED", str(outside))
+    agent = {"kind": "acp", "argv": fake("looks-around"), "env": ["PASSED"]}
+    path = source(tmp_path / "source", agent=agent, sandbox="required")
+    found = run(path)
+    words = json.loads(next(record["text"] for record in transcript(path) if record["kind"] == "Message"))
+    assert words["outside"] == "refused"
+    assert list(outside.iterdir()) == []
+    assert found["best"]["value"] == 11
+
+
+def test_an_agent_of_unknown_cost_does_not_start_under_a_limit_of_money(tmp_path, loopsmith):
+    agent = {"kind": "acp", "argv": fake("works")}
+    path = source(tmp_path, agent=agent, budget={"rounds": 1, "per_worker": {"cost_usd": 1}})
+    result = loopsmith("run", path)
+    assert result.code == 2
+    assert "nobody knows what this agent costs" in result.err
+    assert not (tmp_path / ".loopsmith").exists()
+
+
+def test_an_agent_that_is_not_logged_in_ends_the_campaign_and_says_so(tmp_path, loopsmith):
+    path = source(tmp_path, agent={"kind": "acp", "argv": fake("logged-out")})
+    result = loopsmith("run", path, "--plain")
+    assert result.code == 4
+    assert "is not logged in: log in to" in result.err
 
 
 def test_opencode_is_kept_to_the_guardrails(tmp_path, opencode):

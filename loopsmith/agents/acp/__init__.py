@@ -31,9 +31,7 @@ class Acp:
         """See `protocols.Agent`."""
         known, problems = self.settings.known, []
         if shutil.which(known.argv[0]) is None:
-            problems.append(
-                f"the agent's program `{known.argv[0]}` is not installed: {known.install}, or see your PATH"
-            )
+            problems.append(f"the agent `{known.argv[0]}` is not installed or not on PATH: {known.install}")
         problems += [
             f"agent.env names {name}, which is not set in the environment"
             for name in self.settings.env
