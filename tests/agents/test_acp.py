@@ -10,7 +10,9 @@ import pytest
 from model_worker import Ledger, make_brief
 
 from loopsmith.agents.acp import Acp
-from loopsmith.errors import ProviderError, WorkflowError
+from loopsmith.agents.acp.login import secrets_in
+from loopsmith.agents.acp.meter import Meter
+from loopsmith.errors import LimitReached, ProviderError, WorkflowError
 from loopsmith.workflow.acp import AcpAgent
 
 AGENT = Path(__file__).parents[1] / "acp_agent.py"
@@ -218,3 +220,33 @@ def test_nothing_of_the_run_stays_in_the_persons_home(workspace, ledger, tmp_pat
     assert sorted(os.listdir(home)) == [".agent"]
     workspace.remove()
     assert not workspace.home.exists()
+
+
+def test_costs_are_held_ahead_and_settled_at_what_was_reported(ledger):
+    meter = Meter(ledger, "some", 0.25)
+    assert ledger.spent.cost_usd == 0.25
+    meter.cost(0.1)
+    assert ledger.spent.cost_usd == 0.25  # 0.1, and as much again, is held already
+    meter.cost(0.3)
+    assert ledger.spent.cost_usd == pytest.approx(0.5)
+    meter.end(1.0)
+    assert ledger.spent.cost_usd == pytest.approx(0.3)
+    assert ledger.settled == {0, 1}
+
+
+def test_what_is_spent_beyond_a_limit_is_in_the_ledger():
+    ledger = Ledger(cost_usd=0.45)
+    meter = Meter(ledger, "some", None)
+    meter.cost(0.2)
+    for total in (0.3, 0.9):
+        with pytest.raises(LimitReached):
+            meter.cost(total)
+    meter.end(1.0)
+    assert ledger.spent.cost_usd == pytest.approx(0.9)
+
+
+def test_the_keys_of_a_login_are_found():
+    config = {"provider": {"x": {"options": {"apiKey": "planted-api-key", "baseURL": "https://example.org/v1"}}}}
+    assert list(secrets_in(json.dumps(config))) == ["planted-api-key"]
+    assert list(secrets_in('{"a": {"type": "oauth", "access": "planted-access"}}')) == ["planted-access"]
+    assert list(secrets_in("/no/json: at all")) == []

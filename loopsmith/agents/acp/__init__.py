@@ -5,14 +5,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from loopsmith.agents.acp.login import secrets_in
 from loopsmith.agents.acp.session import Session
 from loopsmith.errors import WorkflowError
 from loopsmith.log import register_secret
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Report
 from loopsmith.workflow.acp import AcpAgent
-
-QUIET = 8  # characters; a shorter value of a passed variable is no secret
 
 
 class Acp:
@@ -23,9 +22,11 @@ class Acp:
         self.name = f"acp/{settings.preset or Path(settings.argv[0]).name}"
         if settings.model:
             self.name += f":{settings.model}"
-        for name in (*settings.known.keys, *settings.env):
-            if len(value := os.environ.get(name, "")) >= QUIET and not value.startswith("{"):
-                register_secret(value)
+        given = [os.environ.get(name, "") for name in (*settings.known.keys, *settings.env)]
+        files = [Path.home() / name for name in (*settings.known.home, *settings.home)]
+        given += [path.read_text(errors="replace") for path in files if path.is_file() and path.suffix == ".json"]
+        for secret in (secret for text in given for secret in secrets_in(text)):
+            register_secret(secret)
 
     def check(self, folder: Path, files: Sequence[str]) -> None:
         """See `protocols.Agent`."""

@@ -124,7 +124,7 @@ class Client:
     ) -> ReadTextFileResponse:
         try:
             text = self._files.read(self._files.readable_path(path), path)
-        except Refused as problem:
+        except (Refused, OSError) as problem:
             raise RequestError(-32602, str(problem)) from None
         if line is not None or limit is not None:
             first = max(1, line or 1) - 1
@@ -134,7 +134,7 @@ class Client:
     async def write_text_file(self, session_id: str, path: str, content: str, **_: Any) -> WriteTextFileResponse:
         try:
             self._files.write(self._files.editable_path(path), content)
-        except Refused as problem:
+        except (Refused, OSError) as problem:
             self._transcript.note(f"a write was refused: {problem}")
             raise RequestError(-32602, str(problem)) from None
         return WriteTextFileResponse()

@@ -1,11 +1,13 @@
 """What an agent's run costs, in the ledger while it runs."""
 
+from dataclasses import replace
+
 from loopsmith.protocols import Services
 from loopsmith.records import Usage
 
 
 class Meter:
-    """One run's rows of the ledger: what was reported is settled, and a next step of the largest size seen is held.
+    """One run's rows of the ledger: until the end they hold what was reported, and a next step of the largest size.
 
     Args:
         model: as the ledger shows it.
@@ -16,59 +18,41 @@ class Meter:
     """
 
     def __init__(self, services: Services, model: str, per_run: float | None):
-        self._services, self._model, self._per_run = services, model, per_run
-        self.reported = 0.0  # dollars, as the agent counts them over the session
-        self._settled = self._largest = 0.0
-        self._tokens = Usage(role="worker", model=model)
-        self._row: int | None = services.reserve(self._usage(per_run or 0.0))
+        self._services, self._per_run = services, per_run
+        self.reported = 0.0  # dollars, as the agent counts them over its session
+        self._step = 0.0  # the largest
+        self._usage = Usage(role="worker", model=model)
+        held = per_run or 0.0
+        self._rows: list[tuple[int, float]] = [(services.reserve(replace(self._usage, cost_usd=held)), held)]
 
     def cost(self, total: float) -> None:
         """The agent says what its session has cost so far.
 
         Raises:
-            LimitReached: the next step could pass a limit. What was reported is in the ledger.
+            LimitReached: a next step could pass a limit; what was reported counts all the same.
         """
-        step = total - self._settled
-        if step <= 0:
-            return
-        self.reported = total
-        self._largest = max(self._largest, step)
-        if self._row is not None:
-            row, self._row = self._row, None
-            self._services.settle(row, self._usage(step))
-            self._settled = total
-        self._row = self._services.reserve(self._usage(max(self._largest, (self._per_run or 0.0) - total)))
+        self._step = max(self._step, total - self.reported)
+        self.reported = max(self.reported, total)
+        wanted = self.reported + self._step - sum(held for _, held in self._rows)
+        if wanted > 0:
+            self._rows.append((self._services.reserve(replace(self._usage, cost_usd=wanted)), wanted))
 
     def tokens(self, fresh: int, cached: int, written: int, output: int) -> None:
         """The tokens of the session, as the agent counts them at its end."""
-        self._tokens = Usage(
-            role="worker",
-            model=self._model,
-            input_tokens=fresh + cached + written,
-            cached_tokens=cached,
-            output_tokens=output,
-        )
+        everything = fresh + cached + written
+        self._usage = replace(self._usage, input_tokens=everything, cached_tokens=cached, output_tokens=output)
 
     def end(self, seconds: float, *, began: bool = True) -> None:
-        """Settle what is held: nothing more than was reported, or the price of a run.
+        """Settle every row: together what was reported, or the price of a run.
 
         Args:
             began: whether anything was asked of the agent.
         """
-        if self._row is None:
-            return
-        cost = 0.0 if self.reported or not began else self._per_run or 0.0
-        row, self._row = self._row, None
-        self._services.settle(row, self._usage(cost, seconds))
-
-    def _usage(self, cost: float, seconds: float = 0.0) -> Usage:
-        tokens = self._tokens
-        return Usage(
-            role="worker",
-            model=self._model,
-            input_tokens=tokens.input_tokens,
-            cached_tokens=tokens.cached_tokens,
-            output_tokens=tokens.output_tokens,
-            cost_usd=cost,
-            seconds=seconds,
-        )
+        left = self.reported or ((self._per_run or 0.0) if began else 0.0)
+        first, *more = self._rows
+        for row, held in more:
+            cost = min(held, left)
+            self._services.settle(row, Usage(role="worker", model=self._usage.model, cost_usd=cost))
+            left -= cost
+        self._services.settle(first[0], replace(self._usage, cost_usd=left, seconds=seconds))
+        self._rows = []

@@ -5,6 +5,7 @@ import difflib
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +34,7 @@ from loopsmith.agents.acp.transport import Lines
 from loopsmith.agents.files import Files
 from loopsmith.agents.mcp import ToolHost
 from loopsmith.agents.output import head_and_tail
-from loopsmith.errors import LimitReached, LoopsmithError, ProviderError
+from loopsmith.errors import HarnessError, LimitReached, LoopsmithError, ProviderError
 from loopsmith.process import Piped
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Report
@@ -196,16 +197,15 @@ class Session:
         try:
             reason = await self.until_over(work, client, program)
             if reason and not work.done():
-                await connection.cancel(session_id=self.session)
-                await asyncio.wait([work], timeout=WIND_DOWN)
-        except OSError:
-            reason = ""
+                with suppress(OSError):
+                    await connection.cancel(session_id=self.session)
+                    await asyncio.wait([work], timeout=WIND_DOWN)
         finally:
             if not work.done():
                 work.cancel()
                 await asyncio.wait([work])
-        if self.stopped.done():
-            self.stopped.result()  # raises what broke the harness
+        if self.stopped.done() and not isinstance(broken := self.stopped.exception(), LimitReached):
+            raise broken or HarnessError("the session was stopped")
         if reason == "silence":
             return self.report("error", error=f"the agent said nothing for {format_duration(self.settings.silence)}")
         if reason.startswith("limit:"):
@@ -214,8 +214,6 @@ class Session:
             return self.report(reason)
         try:
             return self.report(work.result())
-        except asyncio.CancelledError:
-            return self.report("submitted")
         except Refusal as refusal:
             return self.report("error", error=str(refusal))
         except RequestError as error:
@@ -246,10 +244,7 @@ class Session:
                 return "" if work.done() else "submitted"
             if self.stopped in done:
                 error = self.stopped.exception()
-                if isinstance(error, LimitReached):
-                    self.stopped = asyncio.get_running_loop().create_future()
-                    return error.limit.rpartition(".")[2]
-                return "stopped"
+                return error.limit.rpartition(".")[2] if isinstance(error, LimitReached) else "stopped"
             if work in done:
                 return f"limit:{program.limit}" if program.limit else ""
             now = time.monotonic()

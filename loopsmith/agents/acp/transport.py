@@ -37,7 +37,7 @@ class Lines:
 
     async def send(self, message: dict[str, Any]) -> None:
         try:
-            await self._program.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+            await self._program.write(json.dumps(message, separators=(",", ":"), default=str).encode() + b"\n")
         except OSError:
             if "method" in message and "id" in message:  # a request; for an answer, nobody is there to miss it
                 raise ConnectionResetError("the agent ended") from None
