@@ -30,6 +30,7 @@ from acp.schema import (
     Usage,
     UsageUpdate,
 )
+from mcp import ClientSession, StdioServerParameters, stdio_client
 
 BEHAVIOUR = sys.argv[1]
 OPTIONS = [
@@ -237,6 +238,19 @@ class Agent:
         for path in self.cwd.glob("**/[kp]*.[cs]*"):
             path.write_text("X=11\nY=0\n")
         await self.say({"home": files, "env": names, "outside": outside, "servers": len(self.servers)})
+        return PromptResponse(stop_reason="end_turn")
+
+    async def submits(self):
+        """Uses the tools of its MCP server, as it was told to start it."""
+        entry = self.servers[0]
+        env = {variable.name: variable.value for variable in entry.env}
+        server = StdioServerParameters(command=entry.command, args=entry.args, env=env)
+        (self.cwd / "program.sh").write_text("X=14\nY=0\n")
+        async with stdio_client(server) as (read, write), ClientSession(read, write) as tools:
+            await tools.initialize()
+            checked = await tools.call_tool("run_checks", {})
+            await self.say(checked.content[0].text)
+            await tools.call_tool("submit", {"hypothesis": "fourteen", "summary": "through the tools"})
         return PromptResponse(stop_reason="end_turn")
 
 

@@ -12,8 +12,10 @@ from support import run, write_source
 
 from loopsmith import workflow as workflows
 from loopsmith.tracker import open_store
+from loopsmith.workspace import Sandbox
 
 ROOT = Path(__file__).parents[2]
+sandboxed = pytest.mark.skipif(not Sandbox.detect("auto").available, reason="bubblewrap makes no sandbox here")
 
 
 @pytest.fixture
@@ -98,6 +100,7 @@ def test_a_whole_campaign_by_opencode(tmp_path, opencode):
     assert any("the checks pass; nothing was measured" in str(result) for result in results)
 
 
+@sandboxed
 def test_an_agent_can_write_nowhere_but_in_its_folder(tmp_path, monkeypatch):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -109,6 +112,17 @@ def test_an_agent_can_write_nowhere_but_in_its_folder(tmp_path, monkeypatch):
     assert words["outside"] == "refused"
     assert list(outside.iterdir()) == []
     assert found["best"]["value"] == 11
+
+
+@sandboxed
+def test_the_tools_are_reached_from_inside_the_sandbox(tmp_path):
+    path = source(tmp_path, agent={"kind": "acp", "argv": fake("submits")}, sandbox="required")
+    found = run(path)
+    assert found["best"]["value"] == 14
+    assert '"the checks pass; nothing was measured"' in [record.get("text") for record in transcript(path)]
+    with open_store(workflows.load(path).state / "tracker.db", read_only=True) as store:
+        candidate = store.candidates(store.campaigns()[0].id)[0]
+    assert (candidate.hypothesis, candidate.finish_reason) == ("fourteen", "submitted")
 
 
 def test_an_agent_of_unknown_cost_does_not_start_under_a_limit_of_money(tmp_path, loopsmith):
