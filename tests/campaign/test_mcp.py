@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from support import run, setting_x, write_source
 
 from loopsmith import workflow as workflows
 from loopsmith.agents.mcp import TOKEN, ToolHost
+from loopsmith.campaign.opening import open_campaign
+from loopsmith.campaign.services import CampaignServices
+from loopsmith.campaign.state import StateFolder
+from loopsmith.errors import LimitReached
 from loopsmith.records import Report
 from loopsmith.tracker import open_store
 
@@ -283,3 +288,20 @@ def test_the_notes_of_a_worker_that_breaks_are_its_lesson(tmp_path):
     with open_store(workflows.load(path).state / "tracker.db", read_only=True) as store:
         reflections = store.reflections(store.campaigns()[0].id)
     assert [item.lesson for item in reflections] == ["unrolling spills registers"]
+
+
+def test_a_worker_that_starts_again_has_its_notes_and_no_further_probes(tmp_path):
+    async def script(host, workspace):
+        async with client(host, workspace) as session:
+            await say(session, "note", text="one finding")
+            set_x(workspace, 12)
+            await say(session, "probe")
+
+    path, _, _ = campaign(tmp_path, script, budget={"rounds": 1, "per_worker": {"probes": 1}})
+    loaded = workflows.load(path)
+    with open_campaign(loaded, StateFolder(loaded.state)) as context:
+        (first,) = context.store.candidates(context.id)
+        again = CampaignServices(context, replace(first, attempt=2), tmp_path)
+        with pytest.raises(LimitReached):
+            asyncio.run(again.probe())
+        assert again.with_notes(Report(finish_reason="stopped")).lesson == "one finding"
