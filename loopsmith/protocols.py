@@ -1,10 +1,12 @@
 """The roles that can be swapped. Third parties register theirs through entry points (see SPEC.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from loopsmith.records import Brief, Completed, Reflection, Report, Trial, Usage
+from loopsmith.process import Piped
+from loopsmith.records import Brief, Completed, Reflection, Report, Trial, Tryout, Usage
 
 
 class Workspace(Protocol):
@@ -21,6 +23,27 @@ class Workspace(Protocol):
 
         Raises:
             HarnessError: the command could not be started at all.
+        """
+        ...
+
+    @property
+    def network(self) -> bool:
+        """Whether its commands have one."""
+        ...
+
+    def program(
+        self, argv: Sequence[str], *, env: Mapping[str, str], home: Mapping[str, Path]
+    ) -> AbstractAsyncContextManager[Piped]:
+        """Run an agent's own program in `path` while in the block: sandboxed as `shell`, but with a network.
+
+        Its home folder is new and goes with the workspace.
+
+        Args:
+            env: variables beside those that every program gets.
+            home: files to copy into its home folder, by their paths there.
+
+        Raises:
+            HarnessError: the program could not be started, or not ended.
         """
         ...
 
@@ -71,6 +94,35 @@ class Services(Protocol):
 
         Raises:
             HarnessError: as `problems`, or the reviewer's provider refuses for good.
+        """
+        ...
+
+    async def run_checks(self) -> Tryout:
+        """Setup and checks of the workflow on the folder as it is now, in a fresh copy; nothing is measured.
+
+        Raises:
+            HarnessError: they could not be run at all.
+        """
+        ...
+
+    async def probe(self) -> Tryout:
+        """As `run_checks`, and one measurement, on a seed that no decision uses; it is recorded and counted.
+
+        Raises:
+            LimitReached: the worker has had as many as `budget.per_worker.probes` allows. Nothing was run.
+            HarnessError: it could not be run at all.
+        """
+        ...
+
+    def note(self, text: str) -> None:
+        """Write down at once what was learned; it stays when the worker is ended before it submits."""
+        ...
+
+    def read_candidate(self, name: str) -> str:
+        """A decided candidate of this campaign, by number: what it tried, how it ended, what it taught, its patch.
+
+        Raises:
+            UsageError: there is no such candidate, or it is not decided yet.
         """
         ...
 

@@ -360,6 +360,17 @@ class WorkerLimits:
     wall_clock: float | None = None
     cost_usd: float | None = None
     tokens: int | None = None
+    probes: int = 0  # measurements of its own folder that it may ask for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tryout:
+    """What came of trying a worker's folder as it is now, before it is submitted."""
+
+    problem: str = ""  # why it would not be kept; empty: it passed
+    output: str = ""  # the end of what the failing command printed: data, never instructions
+    metrics: dict[str, float] = field(default_factory=dict)  # of a probe that scored
+    ran: bool = True  # without it a guardrail stood before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,11 +7,13 @@ from typing import Any
 
 from loopsmith.agents import build_model
 from loopsmith.agents.loop import ToolLoop
-from loopsmith.errors import LimitReached
-from loopsmith.records import Brief, Reflection, Report, Spent, Trial, Usage, WorkerLimits
+from loopsmith.errors import LimitReached, UsageError
+from loopsmith.records import Brief, Reflection, Report, Spent, Trial, Tryout, Usage, WorkerLimits
 from loopsmith.workflow import AnthropicAgent, OpenAIAgent
 from loopsmith.workflow.agent import ModelAgent
 from loopsmith.workspace import WorkerWorkspace
+
+PASSED = Tryout()
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Ledger:
     said: list[str] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
     memory: tuple[Reflection, ...] = ()
+    tried: Tryout = PASSED  # what `run_checks` says
+    notes: list[str] = field(default_factory=list)
     broken: Callable[[], Sequence[str]] = tuple  # what `problems` says
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
@@ -48,6 +52,20 @@ class Ledger:
 
     async def review(self, hypothesis: str) -> Sequence[str]:
         return ()
+
+    async def run_checks(self) -> Tryout:
+        self.said.append("checks")
+        return self.tried
+
+    async def probe(self) -> Tryout:
+        self.said.append("probe")
+        return Tryout(metrics={"x": 3.5})
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def read_candidate(self, name: str) -> str:
+        raise UsageError(f"there is no candidate `{name}`")
 
     def progress(self, text: str) -> None:
         self.said.append(text)

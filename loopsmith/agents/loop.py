@@ -26,7 +26,7 @@ from loopsmith.agents.model import (
 from loopsmith.agents.patch import PatchWorker, check_size
 from loopsmith.agents.progress import Progress
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
-from loopsmith.agents.tools import TOOLS, Submitted, Toolbox
+from loopsmith.agents.tools import Submitted, Toolbox
 from loopsmith.errors import LimitReached
 from loopsmith.log import mask
 from loopsmith.protocols import Services, Workspace
@@ -77,7 +77,7 @@ class Worker:
             reserve=services.reserve,
             settle=services.settle,
             system=SYSTEM,
-            tools=TOOLS,
+            tools=self.tools.tools,
             deadline=deadline,
             pause=services.pause,
             scope=brief.candidate_id.rpartition(".")[2],

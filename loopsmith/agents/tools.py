@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from loopsmith.agents.arguments import Arguments, BadArguments, read, tool
+from loopsmith.agents.campaign_tools import CAMPAIGN_KINDS, ask, offered
 from loopsmith.agents.files import Files, Refused, replace_once
 from loopsmith.agents.model import ToolCall, ToolResult
 from loopsmith.agents.output import fitting, head_and_tail, lines_of, printable
@@ -75,7 +76,7 @@ class Submit(Arguments):
     try_next: str = Field(default="", description="what you would try next")
 
 
-KINDS: tuple[type[BaseModel], ...] = (Bash, View, Edit, Write, SearchMemory, Submit)
+KINDS: tuple[type[BaseModel], ...] = (Bash, View, Edit, Write, SearchMemory, *CAMPAIGN_KINDS, Submit)
 TOOLS = tuple(tool(kind) for kind in KINDS)
 
 
@@ -96,6 +97,8 @@ class Toolbox:
         )
         self._before = self._seen = self._state()
         self._asked: set[str] = set()
+        self.kinds = {described.name: kind for described, kind in zip(TOOLS, KINDS, strict=True)}
+        self.tools = offered(KINDS, brief)
         self.offered: Submit | None = None  # the last words of a submit, also of one that was not accepted
 
     async def run(self, call: ToolCall, *, last: bool = False) -> ToolResult:
@@ -108,11 +111,11 @@ class Toolbox:
             Submitted: the call was submit, and is accepted.
             HarnessError: the workspace broke.
         """
-        kinds = {described.name: kind for described, kind in zip(TOOLS, KINDS, strict=True)}
+        known = [tool.name for tool in self.tools]
         try:
-            if call.name not in kinds:
-                raise Refused(f"there is no tool `{call.name}`; there are {', '.join(kinds)}")
-            match read(kinds[call.name], call):
+            if call.name not in known:
+                raise Refused(f"there is no tool `{call.name}`; there are {', '.join(known)}")
+            match read(self.kinds[call.name], call):
                 case Bash() as wish:
                     text = await self.bash(wish)
                 case View() as wish:
@@ -125,6 +128,8 @@ class Toolbox:
                     text = self.search_memory(wish)
                 case Submit() as wish:
                     await self.submit(wish, last=last)
+                case other:
+                    text = await ask(other, self.brief, self.services)
         except (Refused, BadArguments) as problem:
             return ToolResult(call_id=call.id, text=f"error: {problem}", failed=True)
         return ToolResult(call_id=call.id, text=text)
@@ -186,7 +191,7 @@ class Toolbox:
                     f"the change breaks these rules, and would be rejected without being measured:\n{listed}\n"
                     "Mend it and call submit again; that one ends your work, mended or not"
                 )
-            if "empty" not in self._asked and self._state() == self._before:
+            if "empty" not in self._asked and not self.touched:
                 self._asked.add("empty")
                 raise Refused(
                     "no editable file differs from the baseline, so there is nothing to verify. Make your change, or "
@@ -205,6 +210,11 @@ class Toolbox:
         """Whether an editable file changed since this was last asked."""
         before, self._seen = self._seen, self._state()
         return before != self._seen
+
+    @property
+    def touched(self) -> bool:
+        """Whether an editable file was written, made or removed."""
+        return self._state() != self._before
 
     def _state(self) -> dict[str, tuple[int, int]]:
         """The editable files, each with its size and time of change: enough to see that one was written."""

@@ -84,6 +84,7 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
             report = await in_time(context.agent.work(brief, workspace, services), brief.limits.wall_clock, services)
         except TimeoutError:
             report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
+        report = services.with_notes(report)
         message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
         patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
     finally:

@@ -3,15 +3,22 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loopsmith.campaign.change import take_change
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.reviewing import review
-from loopsmith.errors import LimitReached
-from loopsmith.records import Candidate, Reflection, Trial, Usage
+from loopsmith.campaign.tryout import tried
+from loopsmith.errors import LimitReached, UsageError
+from loopsmith.records import Candidate, Reflection, Report, Trial, Tryout, Usage
+from loopsmith.search.account import account
 from loopsmith.search.budget import check_call
 from loopsmith.workflow import format_duration
+
+NOTED, PROBED = "worker.noted", "worker.probed"
+NOTE_LIMIT = 2000  # characters of one note
+NOTES = 20  # of one worker; more are refused
 
 
 class CampaignServices:
@@ -22,6 +29,9 @@ class CampaignServices:
         self.reviewed = False  # the reviewer objected before
         self._paused = 0.0
         self._pausing_since: float | None = None
+        self.notes = [str(data.get("text", "")) for data in self._events(NOTED)]
+        self.probed = len(self._events(PROBED))
+        self.tries = 0
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return self.context.store.search_reflections(self.context.id, query, limit)
@@ -69,6 +79,49 @@ class CampaignServices:
         self.reviewed = True
         self.context.emit("review.sent_back", self.candidate, verdict=said.verdict, objections=list(said.lines()))
         return said.lines()
+
+    async def run_checks(self) -> Tryout:
+        self.tries += 1
+        return await tried(self.context, self.candidate, self.folder, f"checks-{self.tries}", measure=False)
+
+    async def probe(self) -> Tryout:
+        allowed = self.context.settings.budget.per_worker.probes
+        if self.probed >= allowed:
+            raise LimitReached("budget.per_worker.probes", self.probed, allowed)
+        self.probed += 1
+        number = self.probed
+        result = await tried(self.context, self.candidate, self.folder, f"probe-{number}", measure=True)
+        if result.ran:
+            self.context.emit(PROBED, self.candidate, number=number, problem=result.problem, metrics=result.metrics)
+        else:
+            self.probed -= 1
+        return result
+
+    def note(self, text: str) -> None:
+        if len(self.notes) >= NOTES:
+            raise UsageError(f"{NOTES} notes are written already; put the rest into submit")
+        self.notes.append(text[:NOTE_LIMIT])
+        self.context.emit(NOTED, self.candidate, text=self.notes[-1])
+
+    def with_notes(self, report: Report) -> Report:
+        """The report; its lesson is the notes where it has none of its own, as after an end without submit."""
+        return replace(report, lesson="; ".join(self.notes)) if self.notes and not report.lesson else report
+
+    def read_candidate(self, name: str) -> str:
+        store = self.context.store
+        candidate = store.find_candidate(self.context.id, name)
+        decision = store.decision(candidate.id)
+        if decision is None:
+            raise UsageError(f"candidate {candidate.number} is not decided yet")
+        patch = self.context.repository.diff(candidate.parent_commit, candidate.commit) if candidate.commit else ""
+        return account(candidate, decision, patch)
+
+    def _events(self, name: str) -> list[dict[str, object]]:
+        """Of this candidate, also from attempts that a kill ended."""
+        if self.candidate.attempt == 1:
+            return []
+        events = self.context.store.events(self.context.id, name=name)
+        return [event.data for event in events if event.candidate_id == self.candidate.id]
 
     def progress(self, text: str) -> None:
         self.context.show("worker.progress", self.candidate, text=text)

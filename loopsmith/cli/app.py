@@ -244,6 +244,14 @@ def stop(
     print(f"asked process {process} to stop" + (" at once" if now else "; it finishes what is being decided"))
 
 
+@app.command()
+def mcp(socket: Annotated[Path, typer.Option("--socket", help="The worker's socket.")]) -> None:
+    """Serve a worker's tools to its agent over MCP; loopsmith configures agents to start this."""
+    from loopsmith.agents.mcp.server import run_server
+
+    run_server(socket)
+
+
 def found_process(lock: Path) -> int:
     from loopsmith.campaign.lock import holder
 

@@ -86,9 +86,11 @@ async def supervised(context: Context) -> End:
 
 
 def agent_override(agent: str | None) -> list[str]:
-    """`--agent KIND[:MODEL]` as a setting."""
+    """`--agent KIND[:MODEL]` as a setting; of an acp agent, the preset."""
     if agent is None:
         return []
     kind, _, model = agent.partition(":")
+    if kind == "acp" and model:
+        return [f"agent={{kind: acp, preset: {model!r}}}"]
     model = model or DEFAULT_MODELS.get(kind, "")
     return [f"agent={{kind: {kind}, model: {model!r}}}" if model else f"agent={{kind: {kind}}}"]

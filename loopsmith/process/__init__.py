@@ -6,5 +6,18 @@ from loopsmith.process.environment import clean_environment
 from loopsmith.process.group import can_group
 from loopsmith.process.limits import Limits
 from loopsmith.process.output import MAX_LINE, tail
+from loopsmith.process.piped import Piped, piped
 
-__all__ = ["GRACE", "MARK", "MAX_LINE", "Limits", "can_group", "clean_environment", "run", "sweep", "tail"]
+__all__ = [
+    "GRACE",
+    "MARK",
+    "MAX_LINE",
+    "Limits",
+    "Piped",
+    "can_group",
+    "clean_environment",
+    "piped",
+    "run",
+    "sweep",
+    "tail",
+]

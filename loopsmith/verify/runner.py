@@ -48,6 +48,7 @@ class Verifier:
         cores: Collection[int] | None = None,
         environment: Mapping[str, str] | None = None,
         check: bool = False,
+        measure: bool = True,
         protection: Protection | None = None,
     ) -> Run:
         """Setup, then the checks if asked, then the measurement; the first that fails ends the run.
@@ -61,6 +62,7 @@ class Verifier:
             cores: the CPUs to run on.
             environment: variables of this run alone, such as which GPUs it has.
             check: run the checks too.
+            measure: without it, what passes has no verdict and no metrics.
             protection: of this folder. What it protects is read-only where there is a sandbox, and compared before
                 and after; a run in which it changed has no score.
 
@@ -75,7 +77,7 @@ class Verifier:
         clocks = Clocks()
         job = _Job(folder, {"LOOPSMITH_SEED": str(seed), **(environment or {})}, mark, cores, protection)
         try:
-            run = await self._steps(job, log, seed, check)
+            run = await self._steps(job, log, seed, check, measure)
         finally:
             if self._sandbox.landlock is not None:
                 remove_folder(job.tmp)
@@ -117,7 +119,7 @@ class Verifier:
             if self._sandbox.landlock is not None:
                 remove_folder(job.tmp)
 
-    async def _steps(self, job: "_Job", log: Path, seed: int, check: bool) -> Run:
+    async def _steps(self, job: "_Job", log: Path, seed: int, check: bool, measure: bool) -> Run:
         steps = [("setup", command) for command in self._settings.setup]
         steps += [("check", command) for command in self._settings.checks if check]
         built: frozenset[str] | None = None
@@ -136,6 +138,8 @@ class Verifier:
             remove_new(job.folder, built)
             if self._sandbox.landlock is not None:
                 remove_folder(job.tmp)
+        if not measure:
+            return Run(seed=seed, metrics={}, seconds=0.0, log=None)
         done = await self._command(self._settings.command, job, log)
         if not done.ok:
             return self._failed("the verifier", done, seed)

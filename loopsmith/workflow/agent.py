@@ -7,10 +7,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -19,16 +16,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from loopsmith.workflow.acp import AcpAgent
+from loopsmith.workflow.section import Section as Section
+from loopsmith.workflow.section import Weight, weight
 from loopsmith.workflow.units import Count, Duration, Money, quoted
 from loopsmith.workflow.values import ApiKey, Many, Number, Secret, Text
 
-BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "ensemble")
-
-
-class Section(BaseModel):
-    """A part of the settings: strict, frozen, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "acp", "ensemble")
 
 
 class Range(Section):
@@ -48,19 +42,6 @@ class Range(Section):
         if self.step is not None and (self.step <= 0 or self.log):
             raise ValueError("step must be above 0 and cannot be combined with log")
         return self
-
-
-def above_zero(value: float) -> float:
-    if value <= 0:
-        raise ValueError("must be above 0")
-    return value
-
-
-Weight = Annotated[Number, AfterValidator(above_zero)]
-
-
-def weight() -> Any:
-    return Field(default=1, description="its share of the candidates among several agents")
 
 
 def _choice(value: Any) -> Any:
@@ -246,12 +227,13 @@ def _kind(value: Any) -> str:
     return kind if kind in BUILT_IN_KINDS else "other"
 
 
-SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | OtherAgent
+SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | AcpAgent | OtherAgent
 SingleField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[AcpAgent, Tag("acp")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),
 ]
@@ -276,7 +258,7 @@ class EnsembleAgent(Section):
         return value
 
 
-AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | EnsembleAgent | OtherAgent
+AgentSettings = SingleAgent | EnsembleAgent
 AgentField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]

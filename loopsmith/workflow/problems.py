@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from loopsmith.workflow.acp import AcpAgent
 from loopsmith.workflow.agent import (
     AgentSettings,
     AnthropicAgent,
@@ -27,6 +28,7 @@ _AGENTS: dict[str, type[Section]] = {
     "anthropic": AnthropicAgent,
     "openai": OpenAIAgent,
     "ensemble": EnsembleAgent,
+    "acp": AcpAgent,
     "other": OtherAgent,
 }
 _KINDS = {

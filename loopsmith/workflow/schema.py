@@ -9,8 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loopsmith import process
 from loopsmith.records import WorkerLimits
-from loopsmith.workflow.agent import AgentField, EnsembleAgent, Section, SingleAgent, TunerAgent, require_registered
+from loopsmith.workflow.agent import AgentField, EnsembleAgent, SingleAgent, TunerAgent, require_registered
 from loopsmith.workflow.roles import Role, Roles
+from loopsmith.workflow.section import Section
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
     Allowance,
@@ -216,9 +217,10 @@ class PerWorker(Section):
     wall_clock: Duration | None = Field(default=900.0, description="time, thinking and tools together")
     cost_usd: Money | None = Field(default=None, description="money for models")
     tokens: Count | None = Field(default=None, description="input and output tokens")
+    probes: int = Field(default=0, ge=0, description="measurements of its own change that it may ask for")
 
     def limits(self) -> WorkerLimits:
-        return WorkerLimits(turns=self.turns, wall_clock=self.wall_clock, cost_usd=self.cost_usd, tokens=self.tokens)
+        return WorkerLimits(**self.model_dump())
 
 
 class Budget(Section):
@@ -378,6 +380,20 @@ class Settings(Section):
     def agents(self) -> tuple[SingleAgent, ...]:
         """The agents that work: one, or those of an ensemble."""
         return self.agent.agents if isinstance(self.agent, EnsembleAgent) else (self.agent,)
+
+    @field_validator("agent")
+    @classmethod
+    def _affordable(cls, value: AgentField, info: ValidationInfo) -> AgentField:
+        budget = info.data.get("budget")
+        limits = (budget, budget.per_round, budget.per_worker) if budget else ()
+        agents = value.agents if isinstance(value, EnsembleAgent) else (value,)
+        limited = any(limit.cost_usd is not None for limit in limits)
+        if limited and not all(getattr(agent, "cost_known", True) for agent in agents):
+            raise ValueError(
+                "nobody knows what this agent costs, so that no limit of money could hold; give cost_per_run, dollars "
+                "of one worker's run (0 for a model of your own)"
+            )
+        return value
 
     @property
     def max_gain(self) -> float | None:

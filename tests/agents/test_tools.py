@@ -27,7 +27,10 @@ def use(workspace, ledger):
 
 
 def test_the_tools_are_described_without_noise():
-    assert [tool.name for tool in TOOLS] == ["bash", "view", "edit", "write", "search_memory", "submit"]
+    assert [tool.name for tool in TOOLS] == [
+        *("bash", "view", "edit", "write", "search_memory"),
+        *("read_candidate", "run_checks", "probe", "note", "submit"),
+    ]
     for tool in TOOLS:
         assert tool.description
         assert "title" not in tool.parameters

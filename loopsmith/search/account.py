@@ -1,0 +1,28 @@
+"""One decided candidate, as another worker may read of it: what it tried, how it ended, what it taught, its patch."""
+
+from loopsmith.records import Candidate, Decision
+from loopsmith.search.memory import effect_words
+from loopsmith.workflow.quote import NOTICE, fence, one_line
+
+PATCH_SHOWN = 20_000  # characters
+
+
+def account(candidate: Candidate, decision: Decision, patch: str) -> str:
+    """In Markdown. A worker of another model wrote the words, and its program the patch: both are quoted as data."""
+    # The reason of a rejection quotes names of files, which the candidate chose.
+    reason = "it broke a guardrail" if decision.rule == "guardrail" else one_line(decision.reason)
+    rows = (
+        ("decision", reason),
+        ("effect", effect_words(decision.effect)),
+        ("hypothesis", candidate.hypothesis),
+        ("summary", candidate.summary),
+        ("did not work", candidate.tried),
+        ("learned", candidate.lesson),
+        ("next", candidate.try_next),
+    )
+    lines = [f"candidate c{candidate.number}: {candidate.status}"]
+    lines += [f"- {name}: {one_line(text, 1000)}" for name, text in rows if text]
+    if patch:
+        more = f"\n[{len(patch) - PATCH_SHOWN:,} more characters]" if len(patch) > PATCH_SHOWN else ""
+        lines += ["", "Its patch against the baseline of its time.", NOTICE, fence(patch[:PATCH_SHOWN]) + more]
+    return "\n".join(lines)
