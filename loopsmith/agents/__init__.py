@@ -38,6 +38,8 @@ def build(settings: Settings) -> tuple[Agent, Model | None]:
     except (ImportError, AttributeError) as error:
         raise WorkflowError(f"agent `{kind}` ({points[kind].value}) cannot be loaded: {error}") from error
     agent = factory(settings.agent)
+    if settings.budget.limits_money and hasattr(agent, "require_price"):
+        agent.require_price()
     plans = search.candidates_per_round > 1 if search.plan is None else search.plan
     return agent, getattr(agent, "model", None) if plans else None
 

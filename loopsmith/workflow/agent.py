@@ -7,9 +7,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -18,16 +16,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from loopsmith.workflow.units import Duration, Money, quoted
+from loopsmith.workflow.coding import CliAgent
+from loopsmith.workflow.section import Price as Price
+from loopsmith.workflow.section import Section as Section
+from loopsmith.workflow.section import free
+from loopsmith.workflow.units import Duration, quoted
 from loopsmith.workflow.values import ApiKey, Many, Number, Secret, Text
 
-BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai")
-
-
-class Section(BaseModel):
-    """A part of the settings: strict, frozen, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "cli")
 
 
 class Range(Section):
@@ -87,16 +83,6 @@ class ScriptedAgent(Section):
         return self
 
 
-class Price(Section):
-    """What a model costs, in US dollars per million tokens."""
-
-    input: Money = Field(description="input tokens")
-    cached: Money | None = Field(
-        default=None, description="input tokens read from the provider's cache; none: as input"
-    )
-    output: Money = Field(description="output tokens")
-
-
 class ModelAgent(Section):
     """A tool loop over a provider's SDK."""
 
@@ -121,8 +107,7 @@ class ModelAgent(Section):
     @field_validator("price", mode="before")
     @classmethod
     def _free(cls, value: Any) -> Any:
-        free = isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
-        return {"input": 0, "output": 0} if free else value
+        return free(value)
 
 
 class AnthropicAgent(ModelAgent):
@@ -180,12 +165,13 @@ def _kind(value: Any) -> str:
     return kind if kind in BUILT_IN_KINDS else "other"
 
 
-AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | OtherAgent
+AgentSettings = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | CliAgent | OtherAgent
 AgentField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[CliAgent, Tag("cli")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),
 ]

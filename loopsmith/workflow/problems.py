@@ -16,6 +16,7 @@ from loopsmith.workflow.agent import (
     Section,
     TunerAgent,
 )
+from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.front import KeyPath, named
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import quoted
@@ -25,6 +26,7 @@ _AGENTS: dict[str, type[Section]] = {
     "scripted": ScriptedAgent,
     "anthropic": AnthropicAgent,
     "openai": OpenAIAgent,
+    "cli": CliAgent,
     "other": OtherAgent,
 }
 _KINDS = {

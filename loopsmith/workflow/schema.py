@@ -230,6 +230,10 @@ class Budget(Section):
     per_round: PerRound = Field(default=PerRound(), description="limits of one round")
     per_worker: PerWorker = Field(default=PerWorker(), description="limits of one worker")
 
+    @property
+    def limits_money(self) -> bool:
+        return any(part.cost_usd is not None for part in (self, self.per_round, self.per_worker))
+
 
 class Search(Section):
     """How many candidates a round has, and which baseline they start from."""

@@ -1,6 +1,6 @@
 """A worker's own folder and its shell."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -9,6 +9,7 @@ from loopsmith import process
 from loopsmith.records import Completed
 from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.sandbox import Sandbox
+from loopsmith.workspace.visible import behind
 
 
 @dataclass(slots=True)
@@ -48,7 +49,53 @@ class WorkerWorkspace:
             folders=(self.tmp,),
         )
 
+    @property
+    def home(self) -> Path:
+        """The home folder of a coding agent's program; it may hold a copy of a login."""
+        return self.path.with_name(self.path.name + ".home")
+
+    @property
+    def confined(self) -> bool:
+        return self.sandbox.kind != "none"
+
+    async def program(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout: float | None,
+        log: Path,
+        feed: Callable[[bytes], None],
+    ) -> Completed:
+        self.tmp.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True, mode=0o700)
+        errors = str(self.home / "errors.log")
+        command = self.sandbox.wrap(
+            [*self.sandbox.shell('exec "$@" 2>"$0"'), errors, *argv],
+            folder=self.path,
+            writable=(self.home,),
+            read_only=behind(Path(argv[0])),
+            tmp=self.tmp,
+            network=True,
+        )
+        return await process.run(
+            command,
+            cwd=self.path,
+            env=process.clean_environment(
+                {"GIT_CEILING_DIRECTORIES": str(self.path.parent), **env, "HOME": str(self.home)}
+            ),
+            timeout=timeout,
+            log=log,
+            mark=self.mark,
+            stdin=stdin,
+            limits=self.sandbox.limits,
+            folders=(self.tmp, self.home),
+            feed=feed,
+        )
+
     def remove(self) -> None:
-        """Remove the folder and its /tmp, whatever is in them; `scratch` stays."""
+        """Remove the folder, its /tmp and a program's home, whatever is in them; `scratch` stays."""
         remove_folder(self.path)
         remove_folder(self.tmp)
+        remove_folder(self.home)
