@@ -8,7 +8,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: install demo test lint types layers format bench clean
+.PHONY: install demo test agents lint types layers format bench clean
 
 install: $(VENV)/.installed
 
@@ -17,6 +17,19 @@ demo: install  ## the quickstart: no key needed, under two minutes
 
 test: install
 	$(BIN)/python -m pytest -n 2
+
+# The coding agents that are to be had from npm (Node 20 or newer), in a folder of their own, and campaigns with each.
+AGENTS := .agents/node_modules/.bin
+PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-cli @github/copilot \
+  @qwen-code/qwen-code @mariozechner/pi-coding-agent
+
+.agents/.installed: Makefile
+	mkdir -p .agents
+	npm install --prefix .agents --no-audit --no-fund --silent $(PROGRAMS)
+	touch $@
+
+agents: install .agents/.installed
+	LOOPSMITH_AGENTS=$(CURDIR)/$(AGENTS) $(BIN)/python -m pytest -rs tests/agents/test_coding_programs.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -36,4 +49,4 @@ bench: install
 	$(BIN)/python benchmarks/overhead.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .agents .mypy_cache .ruff_cache .hypothesis

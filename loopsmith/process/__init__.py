@@ -5,6 +5,6 @@ from loopsmith.process.descendants import MARK, sweep
 from loopsmith.process.environment import clean_environment
 from loopsmith.process.group import can_group
 from loopsmith.process.limits import Limits
-from loopsmith.process.output import MAX_LINE, tail
+from loopsmith.process.output import MAX_LINE, plain, tail
 
-__all__ = ["GRACE", "MARK", "MAX_LINE", "Limits", "can_group", "clean_environment", "run", "sweep", "tail"]
+__all__ = ["GRACE", "MARK", "MAX_LINE", "Limits", "can_group", "clean_environment", "plain", "run", "sweep", "tail"]

@@ -51,9 +51,9 @@ def behind(program: Path) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for place in (program, Path(os.path.realpath(program))):
         modules = next((above for above in reversed(place.parents) if above.name == "node_modules"), None)
-        found |= dict.fromkeys([modules] if modules else _around(place.parent, homes()))
+        found |= dict.fromkeys([modules] if modules else _around(place.parent, (*PRIVATE, *homes())))
         found |= dict.fromkeys(Path(os.path.realpath(path)) for path in tuple(found))
-    return tuple(path for path in found if path.exists() and path not in (Path("/"), *homes()))
+    return tuple(path for path in found if path.exists() and path not in (Path("/"), *PRIVATE, *homes()))
 
 
 def _needed(private: Collection[Path]) -> Iterator[Path]:

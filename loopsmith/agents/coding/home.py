@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from loopsmith import log
 from loopsmith.workflow.coding import CliAgent, Entry
+from loopsmith.workspace import remove_folder
 
 REPORT = "report.json"
 PROMPT = "prompt.md"
@@ -49,8 +51,12 @@ def users(path: str) -> Path:
 
 
 def furnish(home: Path, entry: Entry, files: Mapping[str, bytes]) -> None:
-    """Fill a new home folder: what the workflow gives, else the user's login, else what the entry gives."""
-    home.mkdir(mode=0o700, exist_ok=True)
+    """Make a home folder, anew: what the workflow gives, else the user's login, else what the entry gives.
+
+    One that a program had before is removed first: it may hold links to anywhere.
+    """
+    remove_folder(home)
+    home.mkdir(mode=0o700)
     for path in entry.login:
         try:
             content = users(path).read_bytes()
@@ -68,7 +74,6 @@ def furnish(home: Path, entry: Entry, files: Mapping[str, bytes]) -> None:
 
 def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_bytes(content)
 
@@ -95,15 +100,20 @@ def texts(content: bytes) -> Iterator[str]:
 
 def words(home: Path) -> Words:
     """What the program wrote about its work; empty where that cannot be read."""
+    with suppress(ValidationError):
+        return Words.model_validate_json(end_of(home / REPORT, LARGEST))
+    return Words()
+
+
+def end_of(path: Path, size: int) -> str:
+    """The end of a plain file that a program may have put in its home; no link is followed, and no pipe waited for."""
     try:
-        handle = os.open(home / REPORT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return Words()
+        return ""
     with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return Words()
-        text = file.read(LARGEST).decode("utf-8", "replace")
-    try:
-        return Words.model_validate_json(text)
-    except ValidationError:
-        return Words()
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return ""
+        file.seek(max(0, status.st_size - size))
+        return file.read(size).decode("utf-8", "replace")

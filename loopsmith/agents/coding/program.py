@@ -53,7 +53,7 @@ class CodingAgent:
             said = (
                 "its output says nothing of tokens or dollars" if not tokens else "the price of its model is not known"
             )
-            wanted = "" if not tokens else "agent.price (dollars per million tokens) or "
+            wanted = "" if not tokens else "a listed agent.model, agent.price (dollars per million tokens) or "
             raise WorkflowError(
                 f"agent.cost_per_run: what a run of `{self.program}` costs is not known ({said}), and the budget "
                 f"limits money; give {wanted}agent.cost_per_run, such as `cost_per_run: $0.50`"

@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loopsmith.agents.coding.home import end_of
 from loopsmith.agents.coding.meter import Meter
 from loopsmith.agents.coding.stream import Event, Files, Reader
 from loopsmith.errors import LimitReached, ProviderError
-from loopsmith.process import tail
+from loopsmith.process import plain
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Completed
 from loopsmith.workflow.coding import Entry
@@ -144,6 +145,8 @@ class Run:
         said = f": {self.message}" if self.message else ""
         if self.ended == "silence":
             return f"{name} said nothing for {format_duration(round(self.silence))} and was ended" + self._last()
+        if self.outcome == "needs_person":
+            return f"{name} wants a person{said}; nobody is there to answer"
         if self.done is None or self.done.timed_out:
             return ""
         if self.done.limit:
@@ -153,8 +156,6 @@ class Run:
                 return ""
             case "refused":
                 return f"{name} refuses{said or ': it gives no reason'}"
-            case "needs_person":
-                return f"{name} wants a person{said}"
             case "failed":
                 return f"{name} failed{said}" + ("" if said else self._last())
         how = f"exit code {self.done.exit_code}" if self.done.signal is None else f"signal {self.done.signal}"
@@ -179,5 +180,5 @@ class Run:
 
     def _last(self) -> str:
         """The end of what it said on standard error."""
-        lines = tail(self.home / "errors.log", 1000).strip().splitlines()
+        lines = plain(end_of(self.home / "errors.log", 1000)).splitlines()
         return f"; it last said: {' '.join(lines[-3:])}" if lines else ""

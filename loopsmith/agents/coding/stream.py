@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from loopsmith.workflow.coding import Rule, Stream
 
 LONGEST = 4_000_000  # bytes of a line; a longer one is left out, and counted
 ENOUGH = 1_000_000_000_000  # no count of tokens and no number of dollars is as large
-FILES = 100  # of a program's own, that are read
+FILES = 100  # of a program's own, that are read of one pattern
 PIECE = 1_000_000  # bytes of a file that are read at a time
 
 
@@ -125,9 +126,9 @@ class Files:
             last: nothing more will be.
         """
         for pattern, rules in self.patterns.items():
-            for path in self.home.glob(pattern):
-                if path not in self.readers and len(self.readers) >= FILES:
-                    break
+            for path in islice(self.home.glob(pattern), FILES):
+                if not path.resolve().is_relative_to(self.home.resolve()):
+                    continue
                 reader, offset = self.readers.get(path, (Reader(rules), 0))
                 for data in _pieces(path, offset):
                     offset += len(data)
