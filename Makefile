@@ -18,7 +18,7 @@ demo: install  ## the quickstart: no key needed, under two minutes
 test: install
 	$(BIN)/python -m pytest -n 2
 
-# The coding agents that are to be had from npm (Node 20 or newer), in a folder of their own, and campaigns with each.
+# The coding agents that npm (Node 20 or newer) and pip have, in a folder of their own, and campaigns with each.
 AGENTS := .agents/node_modules/.bin
 PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-cli @github/copilot \
   @qwen-code/qwen-code @mariozechner/pi-coding-agent
@@ -26,6 +26,9 @@ PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-c
 .agents/.installed: Makefile
 	mkdir -p .agents
 	npm install --prefix .agents --no-audit --no-fund --silent $(PROGRAMS)
+	$(PYTHON) -m venv .agents/aider
+	.agents/aider/bin/python -m pip install --quiet aider-chat && ln -sf ../../aider/bin/aider $(AGENTS)/aider \
+	  || echo "aider cannot be installed with this Python; its campaign is skipped"
 	touch $@
 
 agents: install .agents/.installed

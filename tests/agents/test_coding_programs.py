@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from coding_server import coding_server, edits
+from model_server import say
 from support import run, write_source
 
 from loopsmith import workflow
 from loopsmith.tracker import open_store
 
 SET_X = edits("sed -i 's/^X=.*/X=15/' program.sh", "X is 15 now; a larger X is better.")
+QUICKSTART = Path(__file__).parents[2] / "workflows" / "quickstart"
 PRICE = {"input": 1, "output": 10}
 
 
@@ -70,6 +74,17 @@ def pi(url, monkeypatch):
     }
 
 
+def aider(url, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "a-planted-key")
+    monkeypatch.setenv("OPENAI_API_BASE", f"{url}/v1")
+    return {"program": "aider", "model": "openai/local", "price": PRICE, "args": ["program.sh"]}
+
+
+def listing(asked):
+    """Aider has no tools: its model answers with the whole file."""
+    return say("program.sh\n```\nX=15\nY=0\n```")
+
+
 PROGRAMS = {
     "codex": codex,
     "opencode": opencode,
@@ -78,19 +93,24 @@ PROGRAMS = {
     "copilot": copilot,
     "qwen": qwen,
     "pi": pi,
+    "aider": aider,
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_real_program_does_a_whole_campaign(name, tmp_path, monkeypatch):
+def installed(name, monkeypatch):
     if folder := os.environ.get("LOOPSMITH_AGENTS"):
         monkeypatch.setenv("PATH", os.pathsep.join((folder, os.environ["PATH"])))
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed; `make agents` does that")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_real_program_does_a_whole_campaign(name, tmp_path, monkeypatch):
+    installed(name, monkeypatch)
     users = tmp_path / "users"
     users.mkdir()
     monkeypatch.setenv("HOME", str(users))
-    with coding_server(SET_X) as url:
+    with coding_server(listing if name == "aider" else SET_X) as url:
         agent = {"kind": "cli", **PROGRAMS[name](url, monkeypatch)}
         source = tmp_path / "source"
         source.mkdir()
@@ -104,7 +124,7 @@ def test_a_real_program_does_a_whole_campaign(name, tmp_path, monkeypatch):
     with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
         (candidate,) = store.candidates(view["campaign"]["id"])
         kinds = [item.kind for item in store.artifacts(view["campaign"]["id"], candidate.id)]
-    assert candidate.summary == "X is 15 now; a larger X is better."
+    assert candidate.summary == ("" if name == "aider" else "X is 15 now; a larger X is better.")
     assert "transcript" in kinds
     sent = sum(len(json.dumps(body)) for body in url.requests) // 4
     used = view["usage"]
@@ -112,3 +132,35 @@ def test_a_real_program_does_a_whole_campaign(name, tmp_path, monkeypatch):
     assert used["output_tokens"] > 0
     assert used["cost_usd"] > 0
     assert list(users.iterdir()) == [], "the user's own settings are left alone"
+
+
+@pytest.mark.parametrize("name", ["codex", "opencode"])
+def test_a_real_program_improves_the_quickstart(name, tmp_path, monkeypatch):
+    installed(name, monkeypatch)
+    source = Path(shutil.copytree(QUICKSTART, tmp_path / "quickstart"))
+    larger = "sed -i 's/^SEGMENT = [0-9]*/SEGMENT = 524288/; s/^PATTERN = [0-9]*/PATTERN = 65536/' primes.py"
+    with coding_server(edits(larger, "Larger segments.")) as url:
+        agent = {"kind": "cli", **PROGRAMS[name](url, monkeypatch)}
+        path = source / "WORKFLOW.md"
+        path.write_text(path.read_text().replace("agent: {kind: tuner}", f"agent: {json.dumps(agent)}"))
+        view = run(
+            path, "budget.rounds=1", "search.candidates_per_round=1", "budget.cost_usd=5", "budget.wall_clock=1h"
+        )
+    assert view["counts"]["kept"] == 1
+    assert view["best"]["ratio"] > 1.2
+    assert view["usage"]["cost_usd"] > 0
+
+
+def test_codex_keeps_to_its_own_sandbox_where_loopsmith_has_none(monkeypatch):
+    installed("codex", monkeypatch)
+    # Codex does not put its helpers under the folder of temporary files, and what is there it may write.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        outside = Path(folder, "outside")
+        outside.mkdir()
+        tries = edits(f"sed -i 's/^X=.*/X=15/' program.sh; echo x > {outside}/made")
+        with coding_server(tries) as url:
+            agent = {"kind": "cli", **codex(url, monkeypatch)}
+            path = write_source(Path(folder, "source"), agent=agent, sandbox="off")
+            view = run(path, "search.candidates_per_round=1")
+        assert not (outside / "made").exists()
+    assert view["best"]["value"] == 15.0
