@@ -91,7 +91,6 @@ def test_what_a_program_writes_to_its_own_files_is_counted_while_it_runs(
         COMMANDS[name],
         f'mkdir -p "$HOME/{os.path.dirname(path)}"; {recorded(recording)} > $HOME/{path}',
         f"until test -e {seen}; do sleep 0.05; done",  # it is counted before the program ends
-        f"printf '' > $HOME/{path}" if name != "aider" else ":",
         recorded(stream) if stream else "echo plain words",
         EDIT,
     )
@@ -102,7 +101,7 @@ def test_what_a_program_writes_to_its_own_files_is_counted_while_it_runs(
             seen.touch()
 
     watching = Watching()
-    work(workspace, watching, program=name, price=PRICE)
+    work(workspace, watching, program=name, price=PRICE, silence="20s")
     assert sum(row.input_tokens for row in watching.rows) >= {"aider": 919}.get(name, 13_000)
     assert watching.spent.cost_usd > 0
 
@@ -153,12 +152,12 @@ def test_an_exit_code_can_say_that_it_is_not_logged_in(workspace, ledger, play):
         work(workspace, ledger, program="gemini", price=PRICE)
 
 
-@pytest.mark.parametrize("name", ["codex", "pi"])
+@pytest.mark.parametrize("name", ["codex", "pi", "claude"])
 def test_a_rate_limit_is_waited_out_and_the_program_started_again(workspace, ledger, play, monkeypatch, name):
     monkeypatch.setattr(program, "PAUSE", 0.01)
     first = workspace.scratch / "first"
     play(
-        name,
+        COMMANDS[name],
         f"if test ! -e {first}; then touch {first}; {recorded(f'{name}-rate_limited')}; exit 1; fi",
         recorded(f"{name}-completed"),
         EDIT,

@@ -99,7 +99,7 @@ class CodingAgent:
                 raise ProviderError(
                     f"{self.program} cannot log in ({run.message or 'so it says'}); {how}, then run again"
                 )
-            if run.outcome != "rate_limited":
+            if not run.turned_away:
                 return self.report(run, brief, workspace, transcript)
             wait = pause if run.retry_after is None else run.retry_after
             end = began + PATIENCE if deadline is None else deadline

@@ -90,8 +90,9 @@ class Run:
                     await program
             self.take(self.reader.end())
             self.take(self.files.poll(last=True))
-            # A program that ended by itself, and was not refused a call, has none under way.
-            self.meter.close(whole=self.done is not None and not self.done.timed_out)
+            # A program that ended by itself, or said that it was done, has no call under way.
+            by_itself = self.done is not None and not self.done.timed_out
+            self.meter.close(whole=by_itself or self.means == "completed")
         if self.failure:
             raise self.failure
 
@@ -139,6 +140,12 @@ class Run:
         if self.means or self.done is None or self.done.timed_out:
             return self.means
         return self.entry.exits.get(str(self.done.exit_code), "")
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether a rate limit is why it ended, rather than a limit of the worker."""
+        timed_out = self.done is not None and self.done.timed_out
+        return self.outcome == "rate_limited" and self.ended in ("", "silence") and not timed_out
 
     def problem(self, name: str) -> str:
         """Why the run is no piece of work, for a person; empty when it is one, or ended at a limit of the worker."""
