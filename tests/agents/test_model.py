@@ -155,7 +155,7 @@ def test_an_agent_is_built_by_its_entry_point_with_its_model_as_planner():
 
 def test_an_agent_that_is_not_installed_is_named():
     agent = OtherAgent.model_construct(kind="gemini", options={})
-    with pytest.raises(WorkflowError, match=r"no agent `gemini` is installed; there are: anthropic, openai"):
+    with pytest.raises(WorkflowError, match=r"no agent `gemini` is installed; there are: anthropic, cli, openai"):
         build(whole({"kind": "tuner"}).model_copy(update={"agent": agent}))
 
 
