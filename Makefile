@@ -8,7 +8,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: install demo test lint types layers format bench recording clean
+.PHONY: install demo test agents lint types layers format bench recording clean
 
 install: $(VENV)/.installed
 
@@ -17,6 +17,22 @@ demo: install  ## the quickstart: no key needed, under two minutes
 
 test: install
 	$(BIN)/python -m pytest -n 2
+
+# The coding agents that npm (Node 20 or newer) and pip have, in a folder of their own, and campaigns with each.
+AGENTS := .agents/node_modules/.bin
+PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-cli @github/copilot \
+  @qwen-code/qwen-code @mariozechner/pi-coding-agent
+
+.agents/.installed: Makefile
+	mkdir -p .agents
+	npm install --prefix .agents --no-audit --no-fund --silent $(PROGRAMS)
+	$(PYTHON) -m venv .agents/aider
+	.agents/aider/bin/python -m pip install --quiet aider-chat && ln -sf ../../aider/bin/aider $(AGENTS)/aider \
+	  || echo "aider cannot be installed with this Python; its campaign is skipped"
+	touch $@
+
+agents: install .agents/.installed
+	LOOPSMITH_AGENTS=$(CURDIR)/$(AGENTS) $(BIN)/python -m pytest -rs tests/agents/test_coding_programs.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -39,4 +55,4 @@ recording: install  ## the recorded campaign of the tests, again: needed when pr
 	PYTHONPATH=tests $(BIN)/python tests/recorded.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .agents .mypy_cache .ruff_cache .hypothesis

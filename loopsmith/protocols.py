@@ -1,6 +1,6 @@
 """The roles that can be swapped. Third parties register theirs through entry points (see SPEC.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +31,7 @@ class Workspace(Protocol):
         """Whether its commands have one."""
         ...
 
-    def program(
+    def piped(
         self, argv: Sequence[str], *, env: Mapping[str, str], home: Mapping[str, Path]
     ) -> AbstractAsyncContextManager[Piped]:
         """Run an agent's own program in `path` while in the block: sandboxed as `shell`, but with a network.
@@ -44,6 +44,39 @@ class Workspace(Protocol):
 
         Raises:
             HarnessError: the program could not be started, or not ended.
+        """
+        ...
+
+    @property
+    def home(self) -> Path:
+        """The home folder of a coding agent's program; gone with the workspace."""
+        ...
+
+    @property
+    def confined(self) -> bool:
+        """Whether programs can write nowhere but where they are meant to."""
+        ...
+
+    async def program(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout: float | None,
+        log: Path,
+        feed: Callable[[bytes], None],
+    ) -> Completed:
+        """Run a coding agent's program in `path`, with the network, and a home folder of its own in `home`.
+
+        Args:
+            env: what it finds in its environment, beside what every program needs; keys.
+            timeout: seconds; None: no limit.
+            log: file that gets its standard output, masked.
+            feed: gets the standard output as it comes. Standard error goes to `errors.log` in `home`.
+
+        Raises:
+            HarnessError: it could not be started at all.
         """
         ...
 

@@ -224,6 +224,23 @@ def test_cancelling_the_task_ends_the_command_and_its_daemons(call, tmp_path, wo
     asyncio.run(cancelled())
 
 
+def test_what_a_command_leaves_as_it_is_killed_is_found_too(call, tmp_path, word):
+    async def cancelled(number):
+        task = asyncio.create_task(
+            call(f"setsid sh -c 'sleep 60; : {word}' & touch {word}.{number}; sleep 60; : {word}")
+        )
+        await until((tmp_path / f"{word}.{number}").exists)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return alive(word)
+
+    async def often():
+        return [await cancelled(number) for number in range(30)]
+
+    assert not any(asyncio.run(often()))
+
+
 def test_a_flood_of_output_stays_bounded_on_disk_and_in_memory(call, tmp_path):
     size, limit = 200_000_000, 10_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -42,6 +42,8 @@ def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Mapping[
         agent = build_ensemble(settings.agent, tape)
     else:
         agent = build_one(settings.agent, tape)
+    if settings.budget.limits_money and hasattr(agent, "require_price"):
+        agent.require_price()
     return agent, build_roles(settings, getattr(agent, "model", None), tape)
 
 

@@ -49,6 +49,16 @@ class Ensemble:
         if problems:
             raise WorkflowError(*problems)
 
+    def require_price(self) -> None:
+        """See `coding.CodingAgent`; of every member.
+
+        Raises:
+            WorkflowError: nobody knows what one of them costs.
+        """
+        for agent in self.members.values():
+            if hasattr(agent, "require_price"):
+                agent.require_price()
+
     async def work(self, brief: Brief, workspace: Workspace, services: Services) -> Report:
         """See `protocols.Agent`. A member that is lost, or not in the workflow any more, is stood in for."""
         name = brief.agent if brief.agent in self.members and brief.agent not in self.lost else self.available()[0]

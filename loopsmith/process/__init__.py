@@ -5,7 +5,7 @@ from loopsmith.process.descendants import MARK, sweep
 from loopsmith.process.environment import clean_environment
 from loopsmith.process.group import can_group
 from loopsmith.process.limits import Limits
-from loopsmith.process.output import MAX_LINE, tail
+from loopsmith.process.output import MAX_LINE, plain, tail
 from loopsmith.process.piped import Piped, piped
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "can_group",
     "clean_environment",
     "piped",
+    "plain",
     "run",
     "sweep",
     "tail",

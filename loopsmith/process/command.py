@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
@@ -37,6 +37,7 @@ async def run(
     stdin: bytes | None = None,
     limits: Limits | None = None,
     folders: Sequence[Path] = (),
+    feed: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run a command to its end; afterwards no process that it started is alive, however this function ends.
 
@@ -51,6 +52,7 @@ async def run(
         limits: what is looked at while it runs; the command is ended when it is over one. Those that the kernel holds
             are set by `Limits.script`.
         folders: beside `cwd`, where it can write.
+        feed: gets each piece of the output as it comes, unmasked; must not raise.
 
     Returns:
         how it ended. Arguments that the system cannot pass on (too long, a NUL byte) end as in a shell, with
@@ -62,7 +64,7 @@ async def run(
     over: Over = asyncio.get_running_loop().create_future()  # resolved by death, or when the log cannot be written
     timed_out, limit = False, ""
     with CappedLog(log, log_limit) as output:
-        async with _reading(output, over) as writer:
+        async with _reading(output, over, feed) as writer:
             descendants = Descendants(mark)
             group = Group.make(limits) if limits is not None else None
             began = time.monotonic()
@@ -131,7 +133,7 @@ def _start(
 
 
 @asynccontextmanager
-async def _reading(output: CappedLog, over: Over) -> AsyncIterator[int]:
+async def _reading(output: CappedLog, over: Over, feed: Callable[[bytes], None] | None) -> AsyncIterator[int]:
     """Copy a pipe to the log while in the block, and what it still holds afterwards; gives the end to write to.
 
     Nobody waits for the end of the pipe: a process elsewhere that keeps it open does not hold us up.
@@ -150,6 +152,8 @@ async def _reading(output: CappedLog, over: Over) -> AsyncIterator[int]:
         except BlockingIOError:
             return False
         output.write(data)
+        if feed and data:
+            feed(data)
         if output.failure and not over.done():
             over.set_result(None)
         if output.failure or not data:

@@ -97,11 +97,13 @@ class Descendants:
                     self._killed.add(pid)
                     kill(stat.group, group=True)  # all at once, so that none of it can fork itself away meanwhile
                 _reap(pid)
+        died = bool(listed)
         if self.first.returncode is None:
             kill(self.first.pid, group=True)  # before it is reaped: until then no other group has this number
             if self.first.poll() is None:
                 left = self.first.pid
-        if listed and left is None and LINUX:  # one that died after it was listed handed its children on
+            died = True
+        if died and left is None and LINUX:  # one that died after the list was made handed its children on
             left = next(iter(set(_adopted()) - set(listed)), None)
         return left
 

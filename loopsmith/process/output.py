@@ -29,6 +29,11 @@ def tail(path: Path, limit: int = 4000) -> str:
             text = file.read(limit).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """Text without escape and control characters, its lines ended by a newline."""
     text = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _CONTROL.sub("", text).strip("\n")
 

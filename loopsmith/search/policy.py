@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from loopsmith.errors import WorkflowError
 from loopsmith.records import Slot
 from loopsmith.search.tree import View
-from loopsmith.workflow.schema import Search
+from loopsmith.workflow.search import Search
 
 GROUP = "loopsmith.policies"
 MERGE = "merge"  # the agent of a crossover that needs no worker

@@ -12,6 +12,7 @@ from loopsmith.workflow.agent import (
     ScriptedAgent,
     TunerAgent,
 )
+from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.describe import affordance, describe
 from loopsmith.workflow.load import Workflow, find, load
 from loopsmith.workflow.render import VARIABLES, render
@@ -50,6 +51,7 @@ __all__ = [
     "AnthropicAgent",
     "Budget",
     "Calibrate",
+    "CliAgent",
     "Constraint",
     "EnsembleAgent",
     "Guardrails",

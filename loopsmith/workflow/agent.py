@@ -17,12 +17,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from loopsmith.workflow.acp import AcpAgent
+from loopsmith.workflow.coding import CliAgent
+from loopsmith.workflow.section import Price as Price
 from loopsmith.workflow.section import Section as Section
-from loopsmith.workflow.section import Weight, weight
-from loopsmith.workflow.units import Count, Duration, Money, quoted
+from loopsmith.workflow.section import Weight, free, weight
+from loopsmith.workflow.units import Count, Duration, quoted
 from loopsmith.workflow.values import ApiKey, Many, Number, Secret, Text
 
-BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "acp", "ensemble")
+BUILT_IN_KINDS = ("tuner", "scripted", "anthropic", "openai", "cli", "acp", "ensemble")
 
 
 class Range(Section):
@@ -84,20 +86,6 @@ class ScriptedAgent(Section):
         return self
 
 
-class Price(Section):
-    """What a model costs, in US dollars per million tokens."""
-
-    input: Money = Field(description="input tokens")
-    cached: Money | None = Field(
-        default=None, description="input tokens read from the provider's cache; none: as input"
-    )
-    written: Money | None = Field(
-        default=None,
-        description="input tokens written to the cache; none: 1.25 times input for anthropic, else as input",
-    )
-    output: Money = Field(description="output tokens")
-
-
 class ModelAgent(Section):
     """A tool loop over a provider's SDK, or one call that answers with edits."""
 
@@ -133,8 +121,7 @@ class ModelAgent(Section):
     @field_validator("price", mode="before")
     @classmethod
     def _free(cls, value: Any) -> Any:
-        free = isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
-        return {"input": 0, "output": 0} if free else value
+        return free(value)
 
 
 class AnthropicAgent(ModelAgent):
@@ -227,12 +214,13 @@ def _kind(value: Any) -> str:
     return kind if kind in BUILT_IN_KINDS else "other"
 
 
-SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | AcpAgent | OtherAgent
+SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | CliAgent | AcpAgent | OtherAgent
 SingleField = Annotated[
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[CliAgent, Tag("cli")]
     | Annotated[AcpAgent, Tag("acp")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),
@@ -264,6 +252,7 @@ AgentField = Annotated[
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
+    | Annotated[CliAgent, Tag("cli")]
     | Annotated[EnsembleAgent, Tag("ensemble")]
     | Annotated[OtherAgent, Tag("other")],
     Discriminator(_kind),

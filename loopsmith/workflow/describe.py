@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from loopsmith.workflow.acp import AcpAgent
 from loopsmith.workflow.agent import ModelAgent, OtherAgent, Section, TunerAgent
+from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.load import Workflow
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import Shown, format_count, format_duration
@@ -33,7 +35,7 @@ def affordance(workflow: Workflow) -> str:
         bounds["rounds"] = budget.rounds * settings.search.candidates_per_round
     if budget.wall_clock is not None:
         bounds["wall_clock"] = budget.wall_clock / seconds
-    if any(isinstance(agent, (ModelAgent, OtherAgent)) for agent in settings.agents):
+    if any(isinstance(agent, (ModelAgent, CliAgent, AcpAgent, OtherAgent)) for agent in settings.agents):
         for key in ("cost_usd", "tokens"):
             whole, each = getattr(budget, key), getattr(budget.per_worker, key)
             if whole is not None and each:

@@ -18,6 +18,7 @@ from loopsmith.workflow.agent import (
     Section,
     TunerAgent,
 )
+from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.front import KeyPath, named
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import quoted
@@ -27,8 +28,9 @@ _AGENTS: dict[str, type[Section]] = {
     "scripted": ScriptedAgent,
     "anthropic": AnthropicAgent,
     "openai": OpenAIAgent,
-    "ensemble": EnsembleAgent,
+    "cli": CliAgent,
     "acp": AcpAgent,
+    "ensemble": EnsembleAgent,
     "other": OtherAgent,
 }
 _KINDS = {

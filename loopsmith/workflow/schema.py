@@ -3,14 +3,15 @@
 import math
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loopsmith import process
 from loopsmith.records import WorkerLimits
-from loopsmith.workflow.agent import AgentField, EnsembleAgent, SingleAgent, TunerAgent, require_registered
+from loopsmith.workflow.agent import AgentField, EnsembleAgent, SingleAgent, TunerAgent
 from loopsmith.workflow.roles import Role, Roles
+from loopsmith.workflow.search import Search
 from loopsmith.workflow.section import Section
 from loopsmith.workflow.units import Count, Duration, Money, Size
 from loopsmith.workflow.values import (
@@ -37,8 +38,6 @@ TIMING = re.compile(
     r"(?i)(^|_)(time|seconds|secs?|millis|micros|nanos|[mun]?s|latency|duration|runtime|elapsed|throughput|speed|[gmt]?flops"
     r"|[gmt]?flop_s|[gmk]?b_s|gbps|qps|rps|ops|tok_s|ips)($|_)|per_s(ec|econd)?($|_)"
 )
-BUILT_IN_POLICIES = ("greedy", "beam", "epsilon", "thompson", "islands")
-POLICY_KEYS = {"beam": ("beam",), "epsilon": ("epsilon",), "islands": ("islands", "migrate", "cells")}
 AUTO_MAX_GAIN = 3.0  # for timing metrics
 
 
@@ -235,47 +234,9 @@ class Budget(Section):
     per_round: PerRound = Field(default=PerRound(), description="limits of one round")
     per_worker: PerWorker = Field(default=PerWorker(), description="limits of one worker")
 
-
-class Search(Section):
-    """How many candidates a round has, and where they start from; only what beats the baseline is kept."""
-
-    candidates_per_round: int = Field(default=4, ge=1, description="workers that each try something else")
-    workers: int = Field(default=4, ge=1, description="workers that run at the same time")
-    policy: Text = Field(
-        default="greedy",
-        description="greedy: from the baseline; beam, epsilon, thompson, islands: from other candidates too",
-    )
-    beam: int = Field(default=4, ge=2, description="with beam: parents that differ, the baseline among them")
-    epsilon: float = Field(default=0.2, gt=0, le=1, description="with epsilon: chance to start from any candidate")
-    islands: int = Field(default=4, ge=2, description="with islands: how many search apart")
-    migrate: int = Field(default=5, ge=1, description="with islands: rounds after which their best migrate")
-    cells: Many[MetricName] = Field(
-        default=(), description="with islands: metrics by which changes differ; none: size of the change and its files"
-    )
-    crossover: float = Field(
-        default=0.0, ge=0, le=1, description="share of candidates that merge two that looked better; 0: none"
-    )
-    race: bool = Field(
-        default=False, description="the first candidate that screens better by a margin ends the round's other workers"
-    )
-    options: dict[str, Any] = Field(default={}, description="of a policy that others wrote, passed on as they are")
-    plan: bool | None = Field(default=None, description="the earlier name of roles.planner: true is on, false is off")
-
-    @field_validator("policy")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        require_registered(value, "loopsmith.policies", BUILT_IN_POLICIES)
-        return value
-
-    @model_validator(mode="after")
-    def _options_of_the_policy(self) -> "Search":
-        for policy, keys in POLICY_KEYS.items():
-            wrong = [key for key in keys if getattr(self, key) != type(self).model_fields[key].default]
-            if wrong and policy != self.policy:
-                raise ValueError(f"{', '.join(wrong)} needs policy: {policy}, and it is {self.policy}")
-        if self.options and self.policy in BUILT_IN_POLICIES:
-            raise ValueError(f"the policy {self.policy} takes no options")
-        return self
+    @property
+    def limits_money(self) -> bool:
+        return any(part.cost_usd is not None for part in (self, self.per_round, self.per_worker))
 
 
 class Imports(Section):

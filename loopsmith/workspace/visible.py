@@ -46,6 +46,16 @@ def programs(private: Collection[Path]) -> tuple[Path, ...]:
     return tuple(place for place in found if not any(above in found for above in place.parents))
 
 
+def behind(program: Path) -> tuple[Path, ...]:
+    """What one program needs to be seen, wherever it lies: its folder, and the packages that its link leads to."""
+    found: dict[Path, None] = {}
+    for place in (program, Path(os.path.realpath(program))):
+        modules = next((above for above in reversed(place.parents) if above.name == "node_modules"), None)
+        found |= dict.fromkeys([modules] if modules else _around(place.parent, (*PRIVATE, *homes())))
+        found |= dict.fromkeys(Path(os.path.realpath(path)) for path in tuple(found))
+    return tuple(path for path in found if path.exists() and path not in (Path("/"), *PRIVATE, *homes()))
+
+
 def _needed(private: Collection[Path]) -> Iterator[Path]:
     yield from map(Path, (sys.prefix, sys.base_prefix, *NEEDED))
     yield Path(__file__).parents[1]  # loopsmith itself, for verifiers that use its harness from an editable install

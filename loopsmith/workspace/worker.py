@@ -1,20 +1,18 @@
 """A worker's own folder and its shell."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import loopsmith
 from loopsmith import process
 from loopsmith.process import Piped
 from loopsmith.records import Completed
 from loopsmith.workspace.removal import remove_folder
 from loopsmith.workspace.sandbox import Sandbox
-
-PACKAGE = Path(loopsmith.__file__).parent  # for `loopsmith mcp`, where it stands in a home folder
+from loopsmith.workspace.visible import behind
 
 
 @dataclass(slots=True)
@@ -56,11 +54,51 @@ class WorkerWorkspace:
 
     @property
     def home(self) -> Path:
-        """The home folder of an agent's own program."""
+        """The home folder of a coding agent's program; it may hold a copy of a login."""
         return self.path.with_name(self.path.name + ".home")
 
-    @asynccontextmanager
+    @property
+    def confined(self) -> bool:
+        return self.sandbox.kind != "none"
+
     async def program(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout: float | None,
+        log: Path,
+        feed: Callable[[bytes], None],
+    ) -> Completed:
+        self.tmp.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True, mode=0o700)
+        errors = str(self.home / "errors.log")
+        command = self.sandbox.wrap(
+            [*self.sandbox.shell('exec "$@" 2>"$0"'), errors, *argv],
+            folder=self.path,
+            writable=(self.home,),
+            read_only=behind(Path(argv[0])),
+            tmp=self.tmp,
+            network=True,
+        )
+        return await process.run(
+            command,
+            cwd=self.path,
+            env=process.clean_environment(
+                {"GIT_CEILING_DIRECTORIES": str(self.path.parent), **env, "HOME": str(self.home)}
+            ),
+            timeout=timeout,
+            log=log,
+            mark=self.mark,
+            stdin=stdin,
+            limits=self.sandbox.limits,
+            folders=(self.tmp, self.home),
+            feed=feed,
+        )
+
+    @asynccontextmanager
+    async def piped(
         self, argv: Sequence[str], *, env: Mapping[str, str], home: Mapping[str, Path]
     ) -> AsyncIterator[Piped]:
         self.tmp.mkdir(exist_ok=True)
@@ -69,14 +107,14 @@ class WorkerWorkspace:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(original, copy)
             copy.chmod(0o600)
-        self.home.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True, mode=0o700)
         # Through a shell for the limits that the kernel keeps.
         command = [*self.sandbox.shell('exec "$@"'), "sh", *argv]
         wrapped = self.sandbox.wrap(
             command,
             folder=self.path,
             writable=(self.home,),
-            read_only=(self.scratch, PACKAGE, *beside(argv[0])),
+            read_only=(self.scratch, *behind(Path(shutil.which(argv[0]) or argv[0]))),
             tmp=self.tmp,
             network=True,
         )
@@ -93,18 +131,7 @@ class WorkerWorkspace:
             yield running
 
     def remove(self) -> None:
-        """Remove the folder, its /tmp and its home, whatever is in them; `scratch` stays."""
-        for folder in (self.path, self.tmp, self.home):
-            remove_folder(folder)
-
-
-def beside(program: str) -> tuple[Path, ...]:
-    """What a program of its own folder needs to be seen for: that folder, and the packages that it is one of."""
-    found = shutil.which(program)
-    if found is None:
-        return ()
-    folders = []
-    for path in (Path(found).absolute(), Path(found).resolve()):
-        modules = next((above for above in path.parents if above.name == "node_modules"), None)
-        folders.append(modules or path.parent)
-    return tuple(dict.fromkeys(folders))
+        """Remove the folder, its /tmp and a program's home, whatever is in them; `scratch` stays."""
+        remove_folder(self.path)
+        remove_folder(self.tmp)
+        remove_folder(self.home)

@@ -273,7 +273,7 @@ def test_each_role_may_have_its_own_model_and_one_without_any_is_a_problem():
 
 def test_an_agent_that_is_not_installed_is_named():
     agent = OtherAgent.model_construct(kind="gemini", options={})
-    with pytest.raises(WorkflowError, match=r"no agent `gemini` is installed; there are: acp, anthropic, openai"):
+    with pytest.raises(WorkflowError, match=r"no agent `gemini` is installed; there are: acp, anthropic, cli, openai"):
         build(whole({"kind": "tuner"}).model_copy(update={"agent": agent}))
 
 

@@ -39,7 +39,8 @@ EXTRA = [
     ("agent: {constants: {B: {low: 1, high: 2, hi: 5}}}",
      "5: unknown key `agent.constants.B.hi`; did you mean `agent.constants.B.high`?"),
     ("agent: {model: x}",
-     "5: unknown key `agent.model` for the agent kind `tuner`; it belongs to the kind anthropic or openai or acp"),
+     "5: unknown key `agent.model` for the agent kind `tuner`; it belongs to the kind anthropic or openai or cli or"
+     " acp"),
     ("agent: {kind: antropic}", "5: `agent.kind`: `antropic` is not installed; did you mean `anthropic`?"),
     ("agent: {kind: 5}", "5: `agent.kind` must be text, not `5`; put it in quotes: '5'"),
     ("agent:\n  kind: anthropic", "5: `agent.model` is missing (the model's name, as the provider writes it)"),

@@ -92,7 +92,7 @@ class Session:
         passed = {name: os.environ[name] for name in (*known.keys, *self.settings.env) if name in os.environ}
         own = Path.home()
         home = {name: own / name for name in (*known.home, *self.settings.home) if (own / name).is_file()}
-        return self.workspace.program(known.argv, env={**dict(known.env), **passed}, home=home)
+        return self.workspace.piped(known.argv, env={**dict(known.env), **passed}, home=home)
 
     async def hold(self, program: Piped, meter: Meter) -> Report:
         """The conversation with a running program."""

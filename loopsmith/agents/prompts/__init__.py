@@ -1,6 +1,7 @@
 """The words that a model reads, besides its brief and what its tools say: a worker's, and those of the other roles."""
 
 from importlib.resources import files
+from pathlib import Path
 
 from loopsmith.records import Brief, WorkerLimits
 from loopsmith.workflow.units import format_duration
@@ -10,6 +11,7 @@ ROLES = {
     name: files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8")
     for name in ("planner", "reviewer", "reflector")
 }
+PROGRAM = files(__name__).joinpath("program.md").read_text(encoding="utf-8")
 GO_ON = "You called no tool. Go on with the work, or call submit to end it."
 CUT_OFF = "Your answer was cut off at its length limit before it called a tool. Say less, and call one."
 NOT_YET = "error: an earlier call of this answer failed, so nothing was submitted; look at it first"
@@ -25,6 +27,15 @@ def opening(brief: Brief) -> str:
     if brief.limits.wall_clock is not None:
         bounds.append(f"{format_duration(brief.limits.wall_clock)} of time")
     return brief.prompt + (f"\n\nYou have {' and '.join(bounds)}." if bounds else "")
+
+
+def for_program(brief: Brief, report: Path) -> str:
+    """All that a coding agent's program is told.
+
+    Args:
+        report: where it writes what it learned.
+    """
+    return opening(brief) + PROGRAM.format(report=report)
 
 
 def ending(limits: WorkerLimits, turns: int, seconds: float | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from loopsmith.search.policy import Choice
 from loopsmith.search.tree import Node, View, likeness
-from loopsmith.workflow.schema import Search
+from loopsmith.workflow.search import Search
 
 TRIES = 8  # children after which a parent other than the baseline leaves the beam
 ALIKE = 0.75  # of their changed lines in common: two changes of which a beam needs one

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from loopsmith.search.policy import Choice
 from loopsmith.search.tree import View
-from loopsmith.workflow.schema import Search
+from loopsmith.workflow.search import Search
 
 
 class Greedy:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from loopsmith.search.policy import Choice
 from loopsmith.search.tree import Node, View
-from loopsmith.workflow.schema import Search
+from loopsmith.workflow.search import Search
 
 
 class Islands:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from loopsmith.search.policy import Choice
 from loopsmith.search.tree import View
-from loopsmith.workflow.schema import Search
+from loopsmith.workflow.search import Search
 
 WEIGHT = 10.0  # C: how many trials a perfect score is worth
 HALVES = 4.0  # places by which h falls to a half
