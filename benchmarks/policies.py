@@ -41,7 +41,8 @@ from loopsmith.search.crossover import pairs, share
 from loopsmith.search.policy import build_policy, seed_of
 from loopsmith.search.tree import Node, View
 from loopsmith.verify.statistics import Screening, judge_exact, screen
-from loopsmith.workflow.schema import Objective, Search
+from loopsmith.workflow.schema import Objective
+from loopsmith.workflow.search import Search
 
 Genome = tuple[int, ...]
 OBJECTIVE = Objective(metric="speed", direction="maximize")

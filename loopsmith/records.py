@@ -237,16 +237,6 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Return:
-    """What one agent's decided candidates cost and brought."""
-
-    agent: str
-    candidates: int = 0
-    kept: int = 0
-    cost_usd: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     id: int
     campaign_id: str

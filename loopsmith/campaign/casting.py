@@ -6,8 +6,8 @@ from dataclasses import replace
 from loopsmith.agents.ensemble import Ensemble
 from loopsmith.campaign.context import Context
 from loopsmith.errors import ProviderError
-from loopsmith.records import Candidate, Return, Slot, Status
-from loopsmith.search.casting import by_return, by_weight
+from loopsmith.records import Candidate, Slot, Status
+from loopsmith.search.casting import Return, by_return, by_weight
 from loopsmith.search.policy import seed_of
 
 

@@ -2,10 +2,19 @@
 
 import random
 from collections.abc import Mapping, Sequence
-
-from loopsmith.records import Return
+from dataclasses import dataclass
 
 LEAST = 0.1  # of the usual cost of a candidate, which even a free one costs in time and measurements
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Return:
+    """What one agent's decided candidates cost and brought."""
+
+    agent: str
+    candidates: int = 0
+    kept: int = 0
+    cost_usd: float = 0.0
 
 
 def by_weight(weights: Mapping[str, float], made: Mapping[str, int], count: int) -> list[str]:

@@ -26,11 +26,11 @@ from loopsmith.workflow.schema import (
     PerWorker,
     Repeats,
     Resources,
-    Search,
     Settings,
     Verify,
     Workspace,
 )
+from loopsmith.workflow.search import Search
 from loopsmith.workflow.units import (
     format_count,
     format_duration,

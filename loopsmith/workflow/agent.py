@@ -215,16 +215,16 @@ def _kind(value: Any) -> str:
 
 
 SingleAgent = TunerAgent | ScriptedAgent | AnthropicAgent | OpenAIAgent | CliAgent | AcpAgent | OtherAgent
-SingleField = Annotated[
+_Single = (
     Annotated[TunerAgent, Tag("tuner")]
     | Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[AnthropicAgent, Tag("anthropic")]
     | Annotated[OpenAIAgent, Tag("openai")]
     | Annotated[CliAgent, Tag("cli")]
     | Annotated[AcpAgent, Tag("acp")]
-    | Annotated[OtherAgent, Tag("other")],
-    Discriminator(_kind),
-]
+    | Annotated[OtherAgent, Tag("other")]
+)
+SingleField = Annotated[_Single, Discriminator(_kind)]
 
 
 class EnsembleAgent(Section):
@@ -247,13 +247,4 @@ class EnsembleAgent(Section):
 
 
 AgentSettings = SingleAgent | EnsembleAgent
-AgentField = Annotated[
-    Annotated[TunerAgent, Tag("tuner")]
-    | Annotated[ScriptedAgent, Tag("scripted")]
-    | Annotated[AnthropicAgent, Tag("anthropic")]
-    | Annotated[OpenAIAgent, Tag("openai")]
-    | Annotated[CliAgent, Tag("cli")]
-    | Annotated[EnsembleAgent, Tag("ensemble")]
-    | Annotated[OtherAgent, Tag("other")],
-    Discriminator(_kind),
-]
+AgentField = Annotated[_Single | Annotated[EnsembleAgent, Tag("ensemble")], Discriminator(_kind)]

@@ -13,7 +13,8 @@ from loopsmith.agents import build
 from loopsmith.agents.ensemble import with_names
 from loopsmith.campaign.casting import returns_of
 from loopsmith.errors import ProviderError, WorkflowError
-from loopsmith.records import CampaignStatus, Return, Status
+from loopsmith.records import CampaignStatus, Status
+from loopsmith.search.casting import Return
 from loopsmith.tracker import open_store
 
 PRICE = {"input": 1.0, "output": 10.0}

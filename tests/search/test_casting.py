@@ -1,7 +1,6 @@
 from collections import Counter
 
-from loopsmith.records import Return
-from loopsmith.search.casting import by_return, by_weight
+from loopsmith.search.casting import Return, by_return, by_weight
 
 
 def test_weights_are_met_exactly_over_the_candidates_made():

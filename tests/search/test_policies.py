@@ -13,7 +13,7 @@ from loopsmith.search import crossover, policy
 from loopsmith.search.policy import Choice, Start, build_policy, plan_slots
 from loopsmith.search.tree import Node, View, likeness
 from loopsmith.workflow import agent
-from loopsmith.workflow.schema import BUILT_IN_POLICIES, Search
+from loopsmith.workflow.search import BUILT_IN_POLICIES, Search
 
 
 def node(number, score, *, parents=("0",), verdict=Verdict.DISCARDED, lines=None, cell=(), gain=None):
