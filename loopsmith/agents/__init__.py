@@ -7,7 +7,7 @@ imports what that agent needs.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import TypeVar, cast
 
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=BaseModel)
 PLACEHOLDER = "none"  # sent where an endpoint of one's own needs no key; the SDKs insist on one
 
 
-def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, Mapping[str, Model]]:
+def build(settings: Settings, tape: Tape | None = None) -> tuple[Agent, dict[str, Model]]:
     """The agent that the settings ask for, and the model of each role that is on and no command.
 
     Args:
@@ -95,7 +95,7 @@ def build_one(settings: SingleAgent, tape: Tape | None = None) -> Agent:
     return agent
 
 
-def build_roles(settings: Settings, lent: Model | None, tape: Tape | None = None) -> Mapping[str, Model]:
+def build_roles(settings: Settings, lent: Model | None, tape: Tape | None = None) -> dict[str, Model]:
     """The model of each role that is on and no command.
 
     Args:

@@ -38,6 +38,18 @@ class Ensemble:
         """Whether every member can; who gets a merge is not known when it is made."""
         return all(getattr(agent, "resolves_conflicts", True) for agent in self.members.values())
 
+    def lent(self, model: Model) -> Model:
+        """A model that a role borrowed, or another member's where the provider of its own is lost."""
+        there = [agent for name, agent in self.members.items() if name not in self.lost]
+        models = [other for other in map(model_of, there) if other is not None]
+        own = any(model_of(agent) is model for agent in self.members.values())
+        return models[0] if own and models and not any(other is model for other in models) else model
+
+    def lose_model(self, model: Model) -> bool:
+        """Go on without the member whose provider refuses for good; gives whether another has a model to lend."""
+        self.lost |= {name for name, agent in self.members.items() if model_of(agent) is model}
+        return self.lent(model) is not model
+
     def check(self, folder: Path, files: Sequence[str]) -> None:
         """See `protocols.Agent`; says what is wrong with any member."""
         problems: list[str] = []

@@ -1,7 +1,7 @@
 """What the steps of a campaign share, put together once when it starts."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,7 @@ class Context:
     verifier: Verifier
     holdout: Verifier | None  # runs the hidden command; the other one cannot see what it reads
     agent: Agent
-    roles: Mapping[str, Model]  # of the roles that a model plays
+    roles: dict[str, Model]  # of the roles that a model plays
     policy: Policy  # where workers start
     leases: Leases
     stop: Stop

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ValidationError
 from loopsmith import process
 from loopsmith.agents import prompts
 from loopsmith.agents.conversation import complete_once
+from loopsmith.agents.ensemble import Ensemble
 from loopsmith.agents.model import ConversationError, Model
 from loopsmith.campaign.context import Context
-from loopsmith.errors import LimitReached
+from loopsmith.errors import LimitReached, ProviderError
 from loopsmith.lessons import Answer
 from loopsmith.log import mask
 from loopsmith.process import clean_environment
@@ -101,6 +102,7 @@ async def ask_model(
     candidate_id: str | None,
 ) -> A | None:
     """One structured answer of a model; its calls are settled with what is written of it."""
+    model = context.agent.lent(model) if isinstance(context.agent, Ensemble) else model
 
     def reserve(usage: Usage) -> int:
         return reserve_share(context, role, usage, round_id, candidate_id)
@@ -120,6 +122,10 @@ async def ask_model(
             settle=later,
             scope=(candidate_id or "").rpartition(".")[2],
         )
+    except ProviderError:
+        if not isinstance(context.agent, Ensemble) or not context.agent.lose_model(model):
+            raise
+        return await ask_model(context, role, model, answer, prompt, settlements, round_id, candidate_id)
     except ConversationError as error:
         said, reason = None, str(error)
     if said is None:
