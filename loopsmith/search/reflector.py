@@ -75,7 +75,7 @@ class Result:
 
 def request(settings: Settings, results: Sequence[Result], lessons: Sequence[Lesson], profile: str) -> str:
     """What the reflector is asked."""
-    standing = [f"- #{item.id} {lesson_words(item)}" for item in lessons[-LESSONS_LIMIT:]]
+    standing = [f"- #{number} {lesson_words(item)}" for number, item in numbered(lessons).items()]
     room = max(1000, PATCHES_LIMIT // max(1, len(results)))
     parts = [
         f"Objective: {objective_words(settings)}.",
@@ -86,6 +86,11 @@ def request(settings: Settings, results: Sequence[Result], lessons: Sequence[Les
         "Say how the lessons change.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def numbered(lessons: Sequence[Lesson]) -> dict[int, Lesson]:
+    """The lessons that are shown, by numbers that are the same in a replay: not by the tracker's ids."""
+    return dict(enumerate(lessons[-LESSONS_LIMIT:], start=1))
 
 
 def result_words(result: Result, room: int) -> str:
@@ -118,7 +123,7 @@ def learned(said: Remember, results: Iterable[Result], lessons: Sequence[Lesson]
     A lesson or a dead end needs a candidate that the verifier ran; so does a retirement.
     """
     by_number = {result.candidate.number: result for result in results}
-    standing = {lesson.id: lesson for lesson in lessons}
+    standing = numbered(lessons)
     new: list[tuple[LessonKind, str, tuple[str, ...]]] = []
     shown: list[tuple[int, str]] = []
     for item in said.findings:
@@ -135,7 +140,7 @@ def learned(said: Remember, results: Iterable[Result], lessons: Sequence[Lesson]
         elif all(kind is not item.kind or overlap(text, other) < SAME for kind, other, _ in new):
             new.append((item.kind, text, tuple(evidence)))
     retired = [
-        (item.lesson, by_number[item.candidate].candidate.id, one_line(item.because, LESSON_LIMIT))
+        (standing[item.lesson].id, by_number[item.candidate].candidate.id, one_line(item.because, LESSON_LIMIT))
         for item in said.retire
         if item.lesson in standing and item.candidate in by_number and by_number[item.candidate].measured
     ]

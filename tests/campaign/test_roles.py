@@ -258,7 +258,7 @@ def test_a_role_has_its_own_model_and_a_wrong_key_stops_the_campaign(tmp_path):
 
 def test_a_role_that_is_on_without_any_model_is_refused_at_once(tmp_path):
     path = write_source(tmp_path, agent=setting_x(9), roles={"reflector": "on"})
-    with pytest.raises(WorkflowError, match=r"roles.reflector is on, but the agent `scripted` has no model to lend"):
+    with pytest.raises(WorkflowError, match=r"roles.reflector is on, but the agent has no model to lend"):
         run(path)
 
 

@@ -60,7 +60,7 @@ def test_what_was_never_run_shows_a_constraint_or_an_idea_and_no_lesson(rule):
 def test_a_lesson_that_stands_gets_one_more_candidate_instead_of_a_twin():
     standing = [lesson(3, "Unrolling by 4 saves about a tenth")]
     assert change([finding()], lessons=standing).shown == ((3, "c.5"),)
-    named = change([finding("In other words entirely.", same_as=3)], lessons=standing)
+    named = change([finding("In other words entirely.", same_as=1)], lessons=standing)
     assert (named.new, named.shown) == ((), ((3, "c.5"),))
     other = change([finding(kind="dead_end")], lessons=standing)
     assert (len(other.new), other.shown) == (1, ())
@@ -74,17 +74,17 @@ def test_only_a_candidate_that_was_run_retires_a_lesson_that_stands():
     standing = [lesson(3, "Unrolling does not help", LessonKind.DEAD_END)]
     results = [result(5), result(6, Verdict.REJECTED, "guardrail")]
     asked = [
-        {"lesson": 3, "candidate": 6, "because": "it was refused"},
-        {"lesson": 3, "candidate": 9, "because": "nobody"},
+        {"lesson": 1, "candidate": 6, "because": "it was refused"},
+        {"lesson": 1, "candidate": 9, "because": "nobody"},
         {"lesson": 8, "candidate": 5, "because": "no such lesson"},
-        {"lesson": 3, "candidate": 5, "because": "12 % better"},
+        {"lesson": 1, "candidate": 5, "because": "12 % better"},
     ]
     assert change(retire=asked, results=results, lessons=standing).retired == ((3, "c.5", "12 % better"),)
 
 
 def test_a_lesson_is_not_shown_and_retired_at_once():
     standing = [lesson(3, "Unrolling by 4 saves a tenth")]
-    said = change([finding()], [{"lesson": 3, "candidate": 6, "because": "slower now"}], lessons=standing)
+    said = change([finding()], [{"lesson": 1, "candidate": 6, "because": "slower now"}], lessons=standing)
     assert (said.shown, len(said.retired)) == ((), 1)
 
 
