@@ -60,6 +60,7 @@ def source(tmp_path, **more):
     if "kind" not in agent:
         agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], **agent}
     search = {"candidates_per_round": 1, "workers": 1, "plan": False}
+    more["verify"] = {"read": [str(ROOT / "tests")], **more.get("verify", {})}
     return write_source(tmp_path, agent=agent, **{"search": search, **more})
 
 

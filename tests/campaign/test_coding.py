@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from agents.player import player, recorded
+from agents.player import STREAMS, player, recorded
 from support import run, write_source
 
 from loopsmith import workflow
@@ -25,7 +25,9 @@ def source(tmp_path, monkeypatch):
     def make(*commands, agent=None, **front):
         player(tmp_path / "bin", "codex", *commands)
         settings = {"kind": "cli", "program": "codex", "price": PRICE, **(agent or {})}
-        return write_source(tmp_path / "source", agent=settings, **{"search": {"candidates_per_round": 1}, **front})
+        front = {"search": {"candidates_per_round": 1}, **front}
+        front["verify"] = {"read": [str(STREAMS)], **front.get("verify", {})}
+        return write_source(tmp_path / "source", agent=settings, **front)
 
     return make
 
