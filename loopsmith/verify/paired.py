@@ -192,7 +192,8 @@ def conclude(test: Confirmation, pairs: Sequence[Pair], found: Look) -> Decision
         "replicates": round(test.noise.freedom, 1),
     }
     words = []
-    if found.verdict is Verdict.KEPT and not (effect and effect.low > 0 and test.objective.clears(centre, effect.mean)):
+    better = effect is not None and effect.low > 0 and test.objective.clears(centre, effect.mean)
+    if found.verdict is Verdict.KEPT and test.simplifies and not better:
         evidence["simplification"] = True
         words.append("a simplification that is not worse")
     if effect is not None:

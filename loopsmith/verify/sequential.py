@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 FREEDOMS = (3.0, 6.0, 100.0)  # of Student's t; the last is all but Gaussian
 STEP = 0.1  # of the scale's grid, in natural logarithms
 BELOW, ABOVE = 3.0, 9.0  # how far the grid reaches from the pooled scale
-EFFECTS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0, 10.0, 20.0, 50.0, 200.0, 1000.0)  # in scales of a difference
-SHARES = (0.1, 0.15, 0.15, 0.15, 0.15, 0.1, 0.05, 0.05, 0.03, 0.03, 0.02, 0.02)  # of the alternative
+SMALL = ((0.7, 0.1), (1.0, 0.15), (1.4, 0.15), (2.0, 0.15), (2.8, 0.15), (4.0, 0.1), (6.0, 0.05))  # effect, share
+LARGE = tuple(10 * 1.4**step for step in range(15))  # to a thousand, so near each other that none falls between two
+EFFECTS = (*(effect for effect, _ in SMALL), *LARGE)  # in scales of a difference
+SHARES = (*(share for _, share in SMALL), *(0.15 / len(LARGE) for _ in LARGE))  # of the alternative
 BETS = (0.35, 0.7, 1.4, 2.8, math.inf)  # of the sign flips, in the same unit
 
 
@@ -73,7 +75,7 @@ class Pool:
 
         if not differences:
             return 0.0
-        reach = self.scale * math.exp(ABOVE - 1)
+        reach = self.scale * EFFECTS[-1]  # a larger gain is as good as this one
         z = np.clip(np.array(differences, dtype=float), -reach, reach).reshape(-1, 1, 1) / self._s
         null = self._base + self._density(z).sum(axis=0)  # (freedoms, scales)
         other = self._base + self._density(z[:, None] - self._effects).sum(axis=0)  # (effects, freedoms, scales)

@@ -65,6 +65,18 @@ class Stream(Section):
             yield from rules
 
 
+class Tools(Section):
+    """How a program is told of the server with loopsmith's tools, `loopsmith mcp`.
+
+    Beside the words of `Entry` there are, as JSON: `{mcp_command}` (the program), `{mcp_args}` (its arguments),
+    `{mcp_line}` (both), `{mcp_env}` (its environment) and `{mcp_token}` (what stands there as LOOPSMITH_MCP_TOKEN).
+    """
+
+    argv: Many[Text] = Field(default=(), description="what is added to the command line")
+    set: dict[VariableName, str] = Field(default={}, description="environment variables")
+    files: dict[InnerPath, str] = Field(default={}, description="files made in its home folder")
+
+
 class Entry(Section):
     """How a program is run.
 
@@ -81,6 +93,7 @@ class Entry(Section):
     login: Many[InnerPath] = Field(default=(), description="files below the user's home that hold a login: copied")
     files: dict[InnerPath, str] = Field(default={}, description="files made in its home folder where none was copied")
     provider: Text | None = Field(default=None, description="whose list price holds for its models")
+    tools: Tools | None = Field(default=None, description="how it is told of loopsmith's tools; none: it cannot be")
     usage: Stream = Field(description="how its output is read")
     exits: dict[str, Meaning] = Field(default={}, description="what exit codes mean")
     install: Text | None = Field(default=None, description="how to install it")

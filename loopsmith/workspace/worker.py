@@ -78,7 +78,7 @@ class WorkerWorkspace:
             [*self.sandbox.shell('exec "$@" 2>"$0"'), errors, *argv],
             folder=self.path,
             writable=(self.home,),
-            read_only=behind(Path(argv[0])),
+            read_only=(self.scratch, *behind(Path(argv[0]))),
             tmp=self.tmp,
             network=True,
         )

@@ -12,6 +12,7 @@ from model_server import say
 from support import run, write_source
 
 from loopsmith import workflow
+from loopsmith.agents.coding.presets import presets
 from loopsmith.tracker import open_store
 
 SET_X = edits("sed -i 's/^X=.*/X=15/' program.sh", "X is 15 now; a larger X is better.")
@@ -126,6 +127,8 @@ def test_a_real_program_does_a_whole_campaign(name, tmp_path, monkeypatch):
         kinds = [item.kind for item in store.artifacts(view["campaign"]["id"], candidate.id)]
     assert candidate.summary == ("" if name == "aider" else "X is 15 now; a larger X is better.")
     assert "transcript" in kinds
+    told = "Write down at once what you learned" in json.dumps(url.requests)  # of the tool `note`
+    assert told == (presets()[agent["program"]].tools is not None)
     sent = sum(len(json.dumps(body)) for body in url.requests) // 4
     used = view["usage"]
     assert sent * 0.6 < used["input_tokens"] <= sent * 1.1, "what the endpoint counted is in the ledger"

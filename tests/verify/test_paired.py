@@ -197,6 +197,26 @@ def test_a_candidate_that_scatters_far_more_than_the_baseline_must_pass_the_dist
     assert test.log_e([(value - baseline) / 100 for baseline, value in wild]) <= 6 * math.log(2)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 40])
+@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("units", [10, 300, 1000, 3000, 30_000, 10**6])
+def test_a_larger_gain_is_never_less_sure(units, spread, count):
+    test = planned(noise=replicates(count, spread), level=0.0127)
+    decision, taken = decide(test, pairs(units, spread=spread))
+    assert decision.verdict is Verdict.KEPT
+    assert "simplification" not in decision.reason
+    assert 0 < decision.effect.low <= decision.effect.mean <= decision.effect.high
+    assert taken <= 12
+
+
+@pytest.mark.parametrize("apart", [1e-1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-6])
+def test_two_replicates_that_happen_to_be_near_each_other_make_no_large_gain_unsure(apart):
+    test = planned(noise=pool([[10.0, 10.0 + apart]], []), centre=10.0, level=0.0127)
+    decision, _ = decide(test, [(10.585, 21.585), (10.36, 21.36)] * 6)
+    assert decision.verdict is Verdict.KEPT
+    assert decision.effect.low > 0
+
+
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=15), st.floats(-100, 100))
 def test_the_estimate_moves_with_its_values(values, shift):
     moved = hodges_lehmann([value + shift for value in values])

@@ -1,10 +1,12 @@
 """The worker that is a coding agent's program."""
 
 import asyncio
+import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from loopsmith import log
@@ -13,6 +15,8 @@ from loopsmith.agents.coding.meter import Meter
 from loopsmith.agents.coding.presets import entry
 from loopsmith.agents.coding.price import listed_price, prices
 from loopsmith.agents.coding.run import Run
+from loopsmith.agents.mcp.entry import TOKEN
+from loopsmith.agents.mcp.host import ToolHost
 from loopsmith.agents.prompts import for_program
 from loopsmith.errors import LimitReached, ProviderError, WorkflowError
 from loopsmith.protocols import Services, Workspace
@@ -87,11 +91,29 @@ class CodingAgent:
         """See `protocols.Agent`. A rate limit is waited out, and the program started again on what it left."""
         limit = brief.limits.wall_clock
         deadline = None if limit is None else time.monotonic() + limit
+        async with self.tools(brief, workspace, services, deadline) as host:
+            return await self.try_on(brief, workspace, services, deadline, host)
+
+    @asynccontextmanager
+    async def tools(
+        self, brief: Brief, workspace: Workspace, services: Services, deadline: float | None
+    ) -> AsyncIterator[ToolHost | None]:
+        """loopsmith's tools for a program that can be told of them."""
+        if self.entry.tools is None:
+            yield None
+            return
+        async with ToolHost(brief, workspace, services, deadline).listening() as host:
+            yield host
+
+    async def try_on(
+        self, brief: Brief, workspace: Workspace, services: Services, deadline: float | None, host: ToolHost | None
+    ) -> Report:
+        """Run the program until it was not turned away by a rate limit."""
         began, pause, number = time.monotonic(), PAUSE, 0
         while True:
             number += 1
             transcript = workspace.scratch / f"transcript-{brief.attempt}.{number}.jsonl"
-            run = await self.run(brief, workspace, services, deadline, transcript)
+            run = await self.run(brief, workspace, services, deadline, transcript, host)
             if isinstance(run, LimitReached):
                 return Report(finish_reason=run.limit.rpartition(".")[2], summary=str(run))
             if run.outcome == "not_logged_in":
@@ -100,7 +122,7 @@ class CodingAgent:
                     f"{self.program} cannot log in ({run.message or 'so it says'}); {how}, then run again"
                 )
             if not run.turned_away:
-                return self.report(run, brief, workspace, transcript)
+                return self.report(run, brief, workspace, transcript, host)
             wait = pause if run.retry_after is None else run.retry_after
             end = began + PATIENCE if deadline is None else deadline
             if time.monotonic() + wait >= end:
@@ -113,12 +135,20 @@ class CodingAgent:
             pause *= 2
 
     async def run(
-        self, brief: Brief, workspace: Workspace, services: Services, deadline: float | None, transcript: Path
+        self,
+        brief: Brief,
+        workspace: Workspace,
+        services: Services,
+        deadline: float | None,
+        transcript: Path,
+        host: ToolHost | None,
     ) -> Run | LimitReached:
         """The program, once; or the limit that does not allow it."""
-        prompt = for_program(brief, workspace.home / REPORT)
+        prompt = for_program(brief, workspace.home / REPORT, tools=host is not None)
         furnish(workspace.home, self.entry, self.files)
         put(workspace.home / PROMPT, prompt.encode())
+        for path, text in (self.entry.tools.files if self.entry.tools else {}).items():
+            put(workspace.home / path, fill(text, self.values(workspace, host)).encode())
         meter = self.meter(brief, services)
         try:
             meter.open(len(prompt.encode()) // BYTES_PER_TOKEN)
@@ -131,10 +161,13 @@ class CodingAgent:
             home=workspace.home,
             turns=brief.limits.turns,
             silence=self.settings.silence,
+            host=host,
         )
-        argv, stdin = self.command(prompt, workspace)
+        argv, stdin = self.command(prompt, workspace, host)
         limit = None if deadline is None else max(1.0, deadline - time.monotonic())
-        await run.work(workspace, argv, self.environment(workspace), stdin, limit, transcript)
+        await run.work(workspace, argv, self.environment(workspace, host), stdin, limit, transcript)
+        if host is not None and host.over.done():
+            host.over.result()  # raises what broke under a tool
         return run
 
     def meter(self, brief: Brief, services: Services) -> Meter:
@@ -152,12 +185,16 @@ class CodingAgent:
             strict=self.strict,
         )
 
-    def command(self, prompt: str, workspace: Workspace) -> tuple[list[str], bytes]:
+    def command(self, prompt: str, workspace: Workspace, host: ToolHost | None) -> tuple[list[str], bytes]:
         """The command line, and what it reads from standard input."""
         entry, settings = self.entry, self.settings
         words = [*entry.argv, *(entry.confined if workspace.confined else entry.unconfined)]
-        words += [*(entry.model_argv if settings.model else ()), *settings.args]
-        values = self.values(workspace)
+        words += [
+            *(entry.tools.argv if entry.tools else ()),
+            *(entry.model_argv if settings.model else ()),
+            *settings.args,
+        ]
+        values = self.values(workspace, host)
         task = prompt if len(prompt.encode()) < LONG else READ_IT.format(**values)
         asked = any("{prompt}" in word or "{prompt_file}" in word for word in words)
         argv = [fill(word, {**values, "prompt": task}) for word in words]
@@ -166,24 +203,40 @@ class CodingAgent:
             raise ProviderError(f"`{argv[0]}` is no longer on PATH; install it, then run again")
         return [os.path.abspath(program), *argv[1:]], b"" if asked else prompt.encode()
 
-    def environment(self, workspace: Workspace) -> dict[str, str]:
+    def environment(self, workspace: Workspace, host: ToolHost | None) -> dict[str, str]:
         passed = {name: os.environ[name] for name in (*self.entry.keys, *self.settings.env) if name in os.environ}
         for name, value in passed.items():
             if name.endswith(("KEY", "TOKEN", "SECRET")):
                 log.register_secret(value)
-        own = {name: fill(value, self.values(workspace)) for name, value in self.entry.set.items()}
+        given = {**self.entry.set, **(self.entry.tools.set if self.entry.tools else {})}
+        own = {name: fill(value, self.values(workspace, host)) for name, value in given.items()}
         return {**own, **passed, "LOOPSMITH_REPORT": str(workspace.home / REPORT)}
 
-    def values(self, workspace: Workspace) -> dict[str, str]:
+    def values(self, workspace: Workspace, host: ToolHost | None) -> dict[str, str]:
+        server = host.entry() if host else None
+        told = (
+            {}
+            if server is None
+            else {
+                "mcp_command": json.dumps(server.command),
+                "mcp_args": json.dumps(server.args),
+                "mcp_line": json.dumps([server.command, *server.args]),
+                "mcp_env": json.dumps(server.env),
+                "mcp_token": json.dumps(server.env[TOKEN]),
+            }
+        )
         return {
+            **told,
             "prompt_file": str(workspace.home / PROMPT),
             "model": self.settings.model or "",
             "folder": str(workspace.path),
             "home": str(workspace.home),
         }
 
-    def report(self, run: Run, brief: Brief, workspace: Workspace, transcript: Path) -> Report:
-        said = words(workspace.home)
+    def report(self, run: Run, brief: Brief, workspace: Workspace, transcript: Path, host: ToolHost | None) -> Report:
+        said = words(workspace.home).model_dump()
+        if host is not None and host.words is not None:
+            said |= {name: text for name, text in host.words.model_dump().items() if text}
         timed_out = run.done is not None and run.done.timed_out
         error = run.problem(self.program)
         reason = "wall_clock" if timed_out else "error" if error else run.ended or "submitted"
@@ -192,9 +245,9 @@ class CodingAgent:
             error=error,
             transcript=transcript,
             **{
-                **said.model_dump(),
-                "summary": said.summary or run.words[:1000],
-                "hypothesis": said.hypothesis or brief.hypothesis,
+                **said,
+                "summary": said["summary"] or run.words[:1000],
+                "hypothesis": said["hypothesis"] or brief.hypothesis,
             },
         )
 

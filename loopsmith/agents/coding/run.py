@@ -10,6 +10,7 @@ from pathlib import Path
 from loopsmith.agents.coding.home import end_of
 from loopsmith.agents.coding.meter import Meter
 from loopsmith.agents.coding.stream import Event, Files, Reader
+from loopsmith.agents.mcp.host import ToolHost
 from loopsmith.errors import LimitReached, ProviderError
 from loopsmith.process import plain
 from loopsmith.protocols import Services, Workspace
@@ -37,6 +38,7 @@ class Run:
     home: Path
     turns: int | None
     silence: float
+    host: ToolHost | None = None  # of the tools that it was told of
     means: str = ""  # what the last event with a meaning said
     message: str = ""
     retry_after: float | None = None
@@ -78,6 +80,8 @@ class Run:
             while not program.done() and not self._stop.is_set():
                 await asyncio.wait((program, stopped), timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
                 self.take(self.files.poll())
+                if self.host is not None:  # a program that waits for a tool is not silent
+                    self._heard = time.monotonic() if self.host.running else max(self._heard, self.host.asked)
                 if time.monotonic() - self._heard > self.silence:
                     self.stop("silence")
             if program.done():

@@ -11,6 +11,7 @@ ROLES = {
     name: files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8")
     for name in ("planner", "reviewer", "reflector")
 }
+PROGRAM_TOOLS = files(__name__).joinpath("program_tools.md").read_text(encoding="utf-8")
 PROGRAM = files(__name__).joinpath("program.md").read_text(encoding="utf-8")
 GO_ON = "You called no tool. Go on with the work, or call submit to end it."
 CUT_OFF = "Your answer was cut off at its length limit before it called a tool. Say less, and call one."
@@ -29,13 +30,14 @@ def opening(brief: Brief) -> str:
     return brief.prompt + (f"\n\nYou have {' and '.join(bounds)}." if bounds else "")
 
 
-def for_program(brief: Brief, report: Path) -> str:
+def for_program(brief: Brief, report: Path, *, tools: bool = False) -> str:
     """All that a coding agent's program is told.
 
     Args:
         report: where it writes what it learned.
+        tools: it has those of `loopsmith mcp`.
     """
-    return opening(brief) + PROGRAM.format(report=report)
+    return opening(brief) + PROGRAM.format(report=report) + (PROGRAM_TOOLS if tools else "")
 
 
 def ending(limits: WorkerLimits, turns: int, seconds: float | None) -> str:
