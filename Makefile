@@ -32,7 +32,7 @@ PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-c
 	touch $@
 
 agents: install .agents/.installed
-	LOOPSMITH_AGENTS=$(CURDIR)/$(AGENTS) $(BIN)/python -m pytest -rs tests/agents/test_coding_programs.py
+	LOOPSMITH_AGENTS=$(CURDIR)/$(AGENTS) $(BIN)/python -m pytest -rs tests/agents/test_coding_programs.py tests/campaign/test_acp.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -101,6 +101,25 @@ def test_a_whole_campaign_by_opencode(tmp_path, opencode):
     assert any("the checks pass; nothing was measured" in str(result) for result in results)
 
 
+def test_opencode_does_the_quickstart(tmp_path, opencode):
+    path = Path(shutil.copytree(ROOT / "workflows" / "quickstart", tmp_path / "quickstart")) / "WORKFLOW.md"
+    larger = "sed -i 's/^SEGMENT = [0-9]*/SEGMENT = 524288/; s/^PATTERN = [0-9]*/PATTERN = 65536/' primes.py"
+    script = turns(
+        calls(bash={"command": larger, "description": "larger segments"}),
+        calls(loopsmith_submit={"hypothesis": "larger segments", "summary": "fewer rounds of the outer loop"}),
+        say("done"),
+    )
+    agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], "cost_per_run": 0.25}
+    path.write_text(path.read_text().replace("agent: {kind: tuner}", f"agent: {json.dumps(agent)}"))
+    limits = ("budget.rounds=1", "search.candidates_per_round=1", "budget.cost_usd=5", "budget.wall_clock=1h")
+    with streaming_server(script) as url:
+        opencode(url)
+        found = run(path, *limits, before=lambda context: setattr(context, "accept_noise", True))
+    # On a machine that is busy elsewhere even twice as fast may not be shown to be faster.
+    assert found["counts"]["kept"] + found["counts"]["discarded"] == found["counts"]["candidates"] == 1
+    assert found["usage"]["cost_usd"] == 0.25
+
+
 @sandboxed
 def test_an_agent_can_write_nowhere_but_in_its_folder(tmp_path, monkeypatch):
     outside = tmp_path / "outside"

@@ -119,12 +119,13 @@ def test_a_state_folder_behind_a_link_is_hidden_all_the_same(source, state, tmp_
 
 @needs_sandbox
 def test_tmp_is_private_unless_a_folder_is_given_for_it(inside, tmp_path):
-    assert inside("echo x > /tmp/note; ls /tmp/note; echo $TMPDIR; ls /run")[1].split() == ["/tmp/note", "/tmp"]
-    assert inside("cat /tmp/note")[0] != 0
+    note = f"/tmp/note-{os.getpid()}"
+    assert inside(f"echo x > {note}; ls {note}; echo $TMPDIR; ls /run")[1].split() == [note, "/tmp"]
+    assert inside(f"cat {note}")[0] != 0
     (tmp_path / "shared").mkdir()
-    inside("echo x > /tmp/note", tmp=tmp_path / "shared")
-    assert inside("cat /tmp/note", tmp=tmp_path / "shared") == (0, "x\n")
-    assert not Path("/tmp/note").exists()
+    inside(f"echo x > {note}", tmp=tmp_path / "shared")
+    assert inside(f"cat {note}", tmp=tmp_path / "shared") == (0, "x\n")
+    assert not Path(note).exists()
 
 
 @needs_sandbox
