@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.measuring import baseline_message, constraint_problems, measure
-from loopsmith.campaign.replicates import forget, level_of, measure_baseline, noise_of
+from loopsmith.campaign.replicates import exact_value, forget, level_of, measure_baseline, noise_of
 from loopsmith.campaign.screening import simplifies
 from loopsmith.errors import BaselineError
 from loopsmith.records import Candidate, Decision, Phase, Run, Verdict
@@ -83,7 +83,7 @@ def sides(context: Context, candidate: Candidate, pairs: dict[str, list[Pair]]) 
 async def confirm_exact(context: Context, candidate: Candidate) -> Decision | None:
     """Decide by the screening run; None when the pair that must repeat it shows that the metric is noisy after all."""
     objective = context.settings.objective
-    baseline = level_of(context, context.base(candidate)).value
+    baseline = exact_value(context, context.base(candidate))
     assert candidate.value is not None
     decision = statistics.judge_exact(objective, [baseline], candidate.value, simplifies=simplifies(context, candidate))
     if decision.verdict is not Verdict.KEPT:
@@ -152,7 +152,7 @@ def failed_run(context: Context, candidate: Candidate, commit: str, run: Run) ->
         )
     if commit != candidate.commit:
         return None
-    broken = constraint_problems(context, run, context.measured(context.base(candidate)))
+    broken = constraint_problems(context, run, context.base(candidate))
     if broken:
         reason = f"in confirmation, constraint not met: {'; '.join(broken)}"
         return Decision(verdict=Verdict.FAILED, reason=reason, rule=FAILED)

@@ -17,7 +17,7 @@ from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import ProviderError
 from loopsmith.log import mask
-from loopsmith.records import Brief, Candidate, Decision, Patch, Report, Verdict
+from loopsmith.records import Brief, Candidate, Decision, Patch, Reflection, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
 from loopsmith.search.budget import limit_end
 from loopsmith.search.memory import reflect
@@ -255,8 +255,10 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
         situation = replace(situation, files=editable_files(context, candidate.parent_commit))
     query = candidate.hypothesis
     found = context.store.search_reflections(context.id, query, 20) if query else ()
-    first = min(each.number for each in context.store.candidates(context.id, round_id=candidate.round_id))
-    nearest = [item for item in found if number_of(item) < first][:10]  # not of those who work beside it
+    nearest: list[Reflection] = []
+    if found:
+        first = min(each.number for each in context.store.candidates(context.id, round_id=candidate.round_id))
+        nearest = [item for item in found if number_of(item) < first][:10]  # not of those who work beside it
     text = write_brief(
         settings,
         situation,

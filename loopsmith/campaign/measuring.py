@@ -73,8 +73,11 @@ def side_of(commit: str, candidate: Candidate | None) -> str:
     return "candidate" if candidate is not None and commit == candidate.commit else "baseline"
 
 
-def constraint_problems(context: Context, run: Run, baseline: dict[str, list[float]]) -> tuple[str, ...]:
-    means = {metric: sum(values) / len(values) for metric, values in baseline.items()}
+def constraint_problems(context: Context, run: Run, baseline: str) -> tuple[str, ...]:
+    """The constraints that a run breaks, beside what was measured of the commit `baseline`."""
+    if not context.settings.verify.constraints:
+        return ()
+    means = {metric: sum(values) / len(values) for metric, values in context.measured(baseline).items()}
     return violations(context.settings.verify.constraints, run.metrics, means)
 
 

@@ -69,6 +69,13 @@ def level_of(context: Context, commit: str) -> Level:
     return level(runs, time.time(), spread)
 
 
+def exact_value(context: Context, commit: str) -> float:
+    """The baseline's value of a metric that repeats exactly."""
+    if commit not in context.exact_values:
+        context.exact_values[commit] = known_runs(context, commit)[-1].value
+    return context.exact_values[commit]
+
+
 async def refresh(context: Context, commit: str) -> None:
     """Measure the baseline again where it is due, so that screening compares with how the machine is now.
 

@@ -3,7 +3,7 @@
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.generation import decide
 from loopsmith.campaign.measuring import constraint_problems, measure
-from loopsmith.campaign.replicates import level_of, noise_of, refresh
+from loopsmith.campaign.replicates import exact_value, level_of, noise_of, refresh
 from loopsmith.records import Candidate, Decision, Phase, Run, Verdict
 from loopsmith.verify import statistics
 from loopsmith.verify.statistics import Screening
@@ -49,7 +49,7 @@ def problem_of(context: Context, candidate: Candidate, run: Run) -> Decision | N
     """The decision on a run without a score, or one that breaks a constraint."""
     if run.verdict is not None:
         return Decision(verdict=run.verdict, reason=run.problem, rule="verifier", evidence={"tail": run.tail})
-    if broken := constraint_problems(context, run, context.measured(context.base(candidate))):
+    if broken := constraint_problems(context, run, context.base(candidate)):
         reason = f"constraint not met: {'; '.join(broken)}"
         return Decision(verdict=Verdict.FAILED, reason=reason, rule="constraint")
     return None
@@ -60,8 +60,9 @@ def judge(context: Context, candidate: Candidate, values: list[float]) -> Decisi
     objective = context.settings.objective
     simple = simplifies(context, candidate)
     if context.exact:
-        baseline = level_of(context, context.base(candidate)).value
-        decision = statistics.judge_exact(objective, [baseline], values[0], simplifies=simple)
+        decision = statistics.judge_exact(
+            objective, [exact_value(context, context.base(candidate))], values[0], simplifies=simple
+        )
         return Screening.CONFIRM if decision.verdict is Verdict.KEPT else decision
     now = level_of(context, context.base(candidate))
     pairs, noise = context.settings.repeats.confirm, noise_of(context, objective.metric)
