@@ -3,7 +3,7 @@
 from typing import Any
 
 from loopsmith.report.status import effect_of
-from loopsmith.search.memory import effect_words
+from loopsmith.search.memory import effect_words, percent
 from loopsmith.workflow import format_duration, format_money
 
 ORDER = ("kept", "discarded", "rejected", "failed", "crashed", "timed_out", "duplicate", "quarantined")
@@ -86,6 +86,17 @@ def helpers(roles: dict[str, Any]) -> list[tuple[str, str]]:
     return [("reviewer", read), ("lessons", standing), ("silent", silent and f"{silent}: its share is spent")]
 
 
+def hidden(view: dict[str, Any]) -> str:
+    """Both values on hidden data, and how the gain there compares with the one that was optimised."""
+    before, after = view["baseline"]["holdout"], view["best"]["holdout"]
+    words = f"{view['objective']['metric']} {number(before)} -> {number(after)} on hidden data"
+    if not before or view["best"]["effect"] is None:
+        return words
+    sign = 1 if view["objective"]["direction"] == "maximize" else -1
+    there, open_ = sign * (after - before) / abs(before), view["best"]["effect"]
+    return f"{words}: {percent(there)} there, {percent(open_)} in the open"
+
+
 def best_is_new(view: dict[str, Any]) -> bool:
     return view["best"]["candidate"] is not None
 
@@ -101,8 +112,7 @@ def summary(view: dict[str, Any], where: str = "") -> str:
         ("spent", spent(view)),
     ]
     if view["best"]["holdout"] is not None and best_is_new(view):
-        before, after = number(view["baseline"]["holdout"]), number(view["best"]["holdout"])
-        rows.insert(2, ("holdout", f"{view['objective']['metric']} {before} -> {after} on hidden data"))
+        rows.insert(2, ("holdout", hidden(view)))
     rows += [(name, words) for name, words in helpers(view["roles"]) if words]
     if flakes := view["campaign"]["flakes"]:
         runs = "run" if flakes == 1 else "runs"

@@ -52,6 +52,23 @@ def test_a_programs_change_is_verified_kept_and_paid_for(source):
     assert (candidate.hypothesis, candidate.lesson) == ("a larger X is better", "X matters")
 
 
+LOOK = """
+import json, os, sys
+told = dict(word.split("=", 1) for word in sys.argv[1:] if word.startswith("mcp_servers.loopsmith."))
+socket = json.loads(told["mcp_servers.loopsmith.args"])[-1]
+words = [os.path.basename(json.loads(told["mcp_servers.loopsmith.command"])), str(os.path.exists(socket))]
+json.dump({"summary": " ".join(words)}, open(os.environ["LOOPSMITH_REPORT"], "w"))
+"""
+
+
+def test_a_program_that_speaks_mcp_is_told_of_a_server_that_it_can_reach(source):
+    path = source(SET_X, f"python3 -c '{LOOK}' \"$@\"", recorded("codex-completed"))
+    run(path)
+    (candidate,) = candidates(path)
+    assert candidate.summary.startswith("python")
+    assert candidate.summary.endswith(" True")
+
+
 def test_a_program_that_changes_another_file_is_rejected(source):
     path = source(SET_X, "echo 'echo METRIC score=99' > verify.sh", recorded("codex-completed"))
     assert run(path)["counts"]["rejected"] == 1
