@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loopsmith.agents.line import Line
 from loopsmith.agents.model import Model
 from loopsmith.errors import WorkflowError
 from loopsmith.protocols import Agent, Services, Workspace
@@ -79,7 +80,7 @@ class Ensemble:
     def available(self) -> list[str]:
         """Who can take a candidate now: not lost, and not rate limited for long while others are free."""
         there = [name for name in self.members if name not in self.lost] or list(self.members)
-        free = [name for name in there if not ((model := model_of(self.members[name])) and model.line.wait > LONG)]
+        free = [name for name in there if not ((line := line_of(self.members[name])) and line.wait > LONG)]
         return free or there
 
     def lose(self, name: str) -> bool:
@@ -90,6 +91,13 @@ class Ensemble:
 
 def model_of(agent: Agent) -> Model | None:
     found: Model | None = getattr(agent, "model", None)
+    return found
+
+
+def line_of(agent: Agent) -> Line | None:
+    """What is known of the state of an agent's provider, where it is a model or a program."""
+    model = model_of(agent)
+    found: Line | None = getattr(agent, "line", None) if model is None else model.line
     return found
 
 

@@ -104,7 +104,10 @@ def not_best(candidate: Candidate, winner: Candidate | None, *, moved: bool = Fa
     elif winner is None:
         reason = "better when screened, but not among the round's best, and those were not confirmed"
     else:
-        reason = f"better when screened, but candidate {winner.number} was better and is the baseline now"
+        reason = (
+            f"better when screened ({candidate.value:.6g}), but candidate {winner.number} ({winner.value:.6g}) "
+            "came first and is the baseline now"
+        )
     return Decision(
         verdict=Verdict.DISCARDED,
         reason=reason,

@@ -20,7 +20,7 @@ EXPIRY = 10  # rounds after which what failed may be tried again in the same wor
 class Hypothesis(BaseModel):
     """One idea for one worker."""
 
-    text: str = Field(description="what to change, where, and why it should help; one or two sentences")
+    text: str = Field(description=f"what to change, where, and why it helps; at most {HYPOTHESIS_LIMIT} characters")
     category: str = Field(default="wild", description=f"one of: {', '.join(CATEGORIES)}")
     expected_effect: str = Field(default="", description="on the metric, such as: 10 to 20 % less")
     risk: Literal["low", "medium", "high"] = Field(default="medium", description="that it brings nothing")
@@ -64,11 +64,15 @@ def request(brief: str, sources: str, count: int, wanted: Counter[str], found: M
         for name, words in CATEGORIES.items()
     ]
     asked = ", ".join(f"{number} x {name}" for name, number in wanted.items())
+    choice = (
+        f"This round looks for: {asked}. Where a category holds nothing worth a try, take another."
+        if any(record.tried for record in found.values())
+        else "Take the categories that the evidence points to."
+    )
     return (
         f"{brief}\n\n### The editable files\n{NOTICE}\n{sources}\n\n### Categories\n" + "\n".join(kinds) + "\n\n"
         f"Plan {count} hypotheses, one for each of {count} workers, and after them {SPARE} spare ones, which take the "
-        f"place of any that turn out to repeat what was tried. This round looks for: {asked}. Where a category holds "
-        "nothing worth a try, take another."
+        f"place of any that turn out to repeat what was tried. {choice}"
     )
 
 

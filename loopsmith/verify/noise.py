@@ -6,7 +6,8 @@ of the machine cancel out in both. The spread is that of Student's t with four d
 (Lange, Little and Taylor, JASA 1989): one stalled run in ten does not move it much, and unlike the median deviation it
 is usable with four differences. It is scaled to be the standard deviation where noise is Gaussian.
 
-All values are shares of the baseline's level; of a baseline at zero, in the metric's own unit.
+All values are shares of the level of the program that they were measured of, so that a gain of fifty times does not
+pass for noise; of a baseline at zero, in the metric's own unit.
 """
 
 import itertools
@@ -69,8 +70,8 @@ def pool(series: Sequence[Sequence[float]], confirmations: Sequence[Sequence[Pai
     for pairs in confirmations:
         if len(pairs) < 2:
             continue
-        size, count = _level([pair[0] for pair in pairs]), len(pairs)
-        gains = [(value - baseline) / size for baseline, value in pairs]
+        count, (size, own) = len(pairs), _levels(pairs)
+        gains = [value / own - baseline / size for baseline, value in pairs]
         middle = math.fsum(gains) / count
         share = (count - 1) / count
         found += [((gain - middle) / math.sqrt(share), share) for gain in gains]
@@ -152,6 +153,12 @@ def median(values: Sequence[float]) -> float:
 
 def _level(values: Sequence[float]) -> float:
     return abs(median(values)) or 1.0
+
+
+def _levels(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """The levels of the baseline and of the candidate; the same where one of them is zero."""
+    baseline, own = (abs(median(side)) for side in zip(*pairs, strict=True))
+    return (baseline, own) if baseline and own else (baseline or 1.0, baseline or 1.0)
 
 
 def _likelihood(values: Sequence[float], weights: Sequence[float], start: float, freedom: float) -> float:

@@ -75,6 +75,29 @@ def test_a_program_that_changes_another_file_is_rejected(source):
     assert "verify.sh" in reason(path)
 
 
+def test_a_rate_limit_with_an_end_costs_a_program_no_time_and_is_written_down_once(source):
+    path = source(
+        f"if ! grep -q X=15 program.sh; then {SET_X}; echo '{json.dumps({'type': 'limit', 'wait': 4})}'; exit 1; fi",
+        'echo \'{"type": "end"}\'',
+        agent={
+            "program": None,
+            "argv": ["codex"],
+            "price": None,
+            "usage": {
+                "events": [
+                    {"when": {"type": "limit"}, "means": "rate_limited", "retry_after": "wait"},
+                    {"when": {"type": "end"}, "means": "completed"},
+                ]
+            },
+        },
+    )
+    view = run(path, "budget.per_worker.wall_clock=3s")
+    assert view["best"]["value"] == 15.0
+    with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
+        (event,) = store.events(store.campaigns()[0].id, name="model.rate_limited", limit=9, newest_first=True)
+    assert event.data["model"] == "codex"
+
+
 def test_what_a_program_left_when_it_broke_is_verified(source):
     path = source(SET_X, recorded("codex-failed"), "exit 1")
     assert run(path)["best"]["value"] == 15.0

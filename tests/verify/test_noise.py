@@ -31,6 +31,12 @@ def test_pairs_teach_the_noise_whatever_their_effect():
     assert 0.012 < found.spread < 0.035
 
 
+def test_a_gain_of_fifty_times_does_not_pass_for_noise():
+    rng = numpy.random.default_rng(2)
+    confirmations = [[(a, 50 * b) for a, b in zip(runs(rng, 5), runs(rng, 5), strict=True)] for _ in range(4)]
+    assert 0.012 < pool([], confirmations).spread < 0.035
+
+
 def test_one_pair_teaches_nothing():
     assert pool([], [[(1.0, 2.0)]]).freedom == 0
 

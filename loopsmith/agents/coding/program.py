@@ -1,8 +1,8 @@
 """The worker that is a coding agent's program."""
 
-import asyncio
 import json
 import os
+import random
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,19 +15,20 @@ from loopsmith.agents.coding.meter import Meter
 from loopsmith.agents.coding.presets import entry
 from loopsmith.agents.coding.price import listed_price, prices
 from loopsmith.agents.coding.run import Run
+from loopsmith.agents.line import Line
 from loopsmith.agents.mcp.entry import TOKEN
 from loopsmith.agents.mcp.host import ToolHost
 from loopsmith.agents.prompts import for_program
+from loopsmith.agents.retry import LONGEST_WAIT
 from loopsmith.errors import LimitReached, ProviderError, WorkflowError
 from loopsmith.protocols import Services, Workspace
 from loopsmith.records import Brief, Report
 from loopsmith.workflow.coding import CliAgent
-from loopsmith.workflow.units import format_duration
 
 LONG = 100_000  # bytes of a prompt that an argument can hold
 READ_IT = "Read the file {prompt_file}. It holds your task; do all of it."
 PAUSE = 30.0  # seconds until a program is started again that met a rate limit without an end; doubled each time
-PATIENCE = 1800.0  # seconds of rate limits in one worker, where no limit of time holds
+PATIENCE = 1800.0  # seconds of rate limits without an end in one worker
 BYTES_PER_TOKEN = 3
 
 
@@ -40,6 +41,7 @@ class CodingAgent:
         self.name = f"{self.program}/{settings.model}" if settings.model else self.program
         self.price = prices(settings, self.entry)
         self.strict = False
+        self.line = Line()
         self.files: Mapping[str, bytes] = {}
 
     def require_price(self) -> None:
@@ -108,9 +110,15 @@ class CodingAgent:
     async def try_on(
         self, brief: Brief, workspace: Workspace, services: Services, deadline: float | None, host: ToolHost | None
     ) -> Report:
-        """Run the program until it was not turned away by a rate limit."""
-        began, pause, number = time.monotonic(), PAUSE, 0
+        """Run the program until it was not turned away by a rate limit, which costs the worker no time."""
+        pause, number = PAUSE, 0
         while True:
+            while self.line.wait:
+                begun = time.monotonic()
+                await services.pause(self.line.wait + random.uniform(0, 0.25))
+                deadline = None if deadline is None else deadline + time.monotonic() - begun
+                if host is not None:
+                    host.toolbox.deadline = deadline
             number += 1
             transcript = workspace.scratch / f"transcript-{brief.attempt}.{number}.jsonl"
             run = await self.run(brief, workspace, services, deadline, transcript, host)
@@ -124,15 +132,14 @@ class CodingAgent:
             if not run.turned_away:
                 return self.report(run, brief, workspace, transcript, host)
             wait = pause if run.retry_after is None else run.retry_after
-            end = began + PATIENCE if deadline is None else deadline
-            if time.monotonic() + wait >= end:
+            if wait > (PATIENCE if run.retry_after is None else LONGEST_WAIT):
                 raise ProviderError(
                     f"{self.name} is rate limited ({run.message or 'it gives no reason'}) for longer than a worker may "
-                    "take; run again later"
+                    "wait; run again later"
                 )
-            services.progress(f"rate limited, waits {format_duration(max(1, round(wait)))}")
-            await asyncio.sleep(wait)
-            pause *= 2
+            self.line.limited(wait)
+            if run.retry_after is None:
+                pause *= 2
 
     async def run(
         self,
