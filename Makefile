@@ -21,7 +21,7 @@ test: install
 # The coding agents that npm (Node 20 or newer) and pip have, in a folder of their own, and campaigns with each.
 AGENTS := .agents/node_modules/.bin
 PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-cli @github/copilot \
-  @qwen-code/qwen-code @mariozechner/pi-coding-agent
+  @qwen-code/qwen-code @mariozechner/pi-coding-agent @zed-industries/codex-acp @zed-industries/claude-code-acp
 
 .agents/.installed: Makefile
 	mkdir -p .agents

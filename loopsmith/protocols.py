@@ -88,6 +88,10 @@ class Services(Protocol):
         """The reflections of this campaign nearest to a few words, best first."""
         ...
 
+    def search_lessons(self, query: str, limit: int = 5) -> Sequence[str]:
+        """The lessons that stand and share words with a query, best first, each with the candidates that show it."""
+        ...
+
     def history(self) -> Sequence[Trial]:
         """Every decided candidate of the campaign, oldest first."""
         ...

@@ -23,6 +23,7 @@ SHELLS = {
     "exec_command": "cmd",
     "bash": "command",
     "Bash": "command",
+    "mcp__acp__Bash": "command",
     "run_shell_command": "command",
     "shell": "command",
 }
@@ -49,7 +50,9 @@ def edits(command: str, words: str = "It is done.") -> Script:
         tool = next((name for name in asked.tools if name in SHELLS), None)
         if tool is None or asked.turn:
             return say(words)
-        given = {SHELLS[tool]: command, **({"description": "work"} if tool != "exec_command" else {})}
+        given: dict[str, Any] = {SHELLS[tool]: command, **({"description": "work"} if tool != "exec_command" else {})}
+        if tool == "mcp__acp__Bash":
+            given["timeout"] = 10_000  # milliseconds; it insists
         return {"text": "I start.", "tool_calls": [{"name": tool, "input": given}]}
 
     return answer

@@ -26,12 +26,16 @@ class Ledger:
     said: list[str] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
     memory: tuple[Reflection, ...] = ()
+    lessons: tuple[str, ...] = ()
     tried: Tryout = PASSED  # what `run_checks` says
     notes: list[str] = field(default_factory=list)
     broken: Callable[[], Sequence[str]] = tuple  # what `problems` says
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return [item for item in self.memory if query in item.hypothesis][:limit]
+
+    def search_lessons(self, query: str, limit: int = 5) -> Sequence[str]:
+        return [text for text in self.lessons if query in text][:limit]
 
     def history(self) -> Sequence[Trial]:
         return ()

@@ -177,8 +177,10 @@ class Toolbox:
         return f"{'made' if new else 'replaced'} {wish.path}, {len(lines_of(wish.content))} lines"
 
     def search_memory(self, wish: SearchMemory) -> str:
-        found = self.services.search_memory(wish.query)
-        return "\n\n".join(recall(item) for item in found) if found else "nothing found: nobody has recorded such a try"
+        lessons = [f"- {text}" for text in self.services.search_lessons(wish.query)]
+        parts = ["Lessons:\n" + "\n".join(lessons)] if lessons else []
+        parts += [recall(item) for item in self.services.search_memory(wish.query)]
+        return "\n\n".join(parts) or "nothing found: nobody has recorded such a try"
 
     async def submit(self, wish: Submit, *, last: bool) -> None:
         """Accept, but say once what breaks a rule, what a reviewer objects to, and that nothing seems to be changed."""

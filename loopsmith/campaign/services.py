@@ -14,6 +14,8 @@ from loopsmith.errors import LimitReached, UsageError
 from loopsmith.records import Candidate, Reflection, Report, Trial, Tryout, Usage
 from loopsmith.search.account import account
 from loopsmith.search.budget import check_call
+from loopsmith.search.memory import lesson_words
+from loopsmith.search.similar import closest
 from loopsmith.workflow import format_duration
 
 NOTED, PROBED = "worker.noted", "worker.probed"
@@ -35,6 +37,10 @@ class CampaignServices:
 
     def search_memory(self, query: str, limit: int = 5) -> Sequence[Reflection]:
         return self.context.store.search_reflections(self.context.id, query, limit)
+
+    def search_lessons(self, query: str, limit: int = 5) -> Sequence[str]:
+        learned = [lesson_words(lesson) for lesson in self.context.store.lessons(self.context.id)]
+        return closest(query, learned, limit)
 
     def history(self) -> Sequence[Trial]:
         return self.context.store.trials(self.context.id)

@@ -24,6 +24,13 @@ def overlap(one: str, other: str) -> float:
     return len(left & right) / len(left | right) if left or right else 0.0
 
 
+def closest(query: str, texts: Iterable[str], limit: int) -> list[str]:
+    """The texts that hold most of a query's words, best first; those with none of them are left out."""
+    asked = words(query)
+    found = [(len(asked & words(text)), text) for text in texts]
+    return [text for count, text in sorted(found, key=lambda item: -item[0]) if count][:limit]
+
+
 def nearest(text: str, others: Iterable[str]) -> float:
     """The overlap with the most similar of others; 0 where there are none."""
     return max((overlap(text, other) for other in others), default=0.0)

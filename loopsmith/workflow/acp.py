@@ -21,6 +21,7 @@ class Preset:
         keys: environment variables that are passed on where they are set.
         home: files of its login and its settings, copied from the person's home folder into the run's own.
         env: variables that it is started with.
+        confined: what is added where loopsmith confines it, so that its own sandbox is not tried inside of ours.
     """
 
     argv: tuple[str, ...]
@@ -29,6 +30,7 @@ class Preset:
     keys: tuple[str, ...] = ()
     home: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    confined: tuple[str, ...] = ()
 
 
 PRESETS = {
@@ -57,11 +59,14 @@ PRESETS = {
         argv=("gemini", "--acp"),
         install="npm install -g @google/gemini-cli",
         login="run `gemini` once by hand, or set GEMINI_API_KEY",
-        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_GENAI_USE_VERTEXAI"),
+        keys=(
+            *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+            *("GOOGLE_CLOUD_PROJECT", "GOOGLE_GENAI_USE_VERTEXAI"),
+        ),
         home=(".gemini/oauth_creds.json", ".gemini/google_accounts.json", ".gemini/settings.json"),
     ),
     "qwen": Preset(
-        argv=("qwen", "--acp"),
+        argv=("qwen", "--acp", "--auth-type", "openai"),
         install="npm install -g @qwen-code/qwen-code",
         login="run `qwen` once by hand, or set OPENAI_API_KEY",
         keys=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "DASHSCOPE_API_KEY"),
@@ -69,6 +74,7 @@ PRESETS = {
     ),
     "codex-acp": Preset(
         argv=("codex-acp",),
+        confined=("-c", 'sandbox_mode="danger-full-access"'),
         install="npm install -g @zed-industries/codex-acp",
         login="codex login, or set OPENAI_API_KEY",
         keys=("OPENAI_API_KEY", "CODEX_API_KEY"),
@@ -102,8 +108,9 @@ class AcpAgent(Section):
     """A coding agent that speaks the Agent Client Protocol."""
 
     kind: Literal["acp"]
-    preset: Text | None = Field(default=None, description=f"a known agent: {', '.join(PRESETS)}; none: argv")
+    program: Text | None = Field(default=None, description=f"{', '.join(PRESETS)}; none: as argv says")
     argv: Many[Text] = Field(default=(), description="starts an agent on standard input and output; none: as known")
+    args: Many[Text] = Field(default=(), description="added to the command line")
     model: Text | None = Field(default=None, description="as the agent names it; none: the agent's own choice")
     silence: Duration = Field(default=600.0, description="an agent that says nothing for so long is ended")
     cost_per_run: Money | None = Field(
@@ -113,25 +120,30 @@ class AcpAgent(Section):
         default=False, description="the agent says what it cost, so that cost_per_run is not needed"
     )
     env: Many[VariableName] = Field(default=(), description="environment variables to pass on, such as its key")
-    home: Many[InnerPath] = Field(
-        default=(), description="files of your home folder that it gets a copy of, such as its login"
+    login: Many[InnerPath] | None = Field(
+        default=None, description="files below your home that are copied to the program's own; none: the preset's"
     )
 
     weight: Weight = weight()
 
     @model_validator(mode="after")
     def _one_program(self) -> "AcpAgent":
-        if (self.preset is None) == (not self.argv):
-            raise ValueError("an acp agent needs either `preset`, the name of a known one, or `argv`")
-        if self.preset is not None and self.preset not in PRESETS:
-            raise ValueError(f"{quoted(self.preset)} is not known; there are {', '.join(PRESETS)}, or give argv")
+        if (self.program is None) == (not self.argv):
+            raise ValueError("an acp agent needs either `program`, the name of a known one, or `argv`")
+        if self.program is not None and self.program not in PRESETS:
+            raise ValueError(f"{quoted(self.program)} is not known; there are {', '.join(PRESETS)}, or give argv")
         return self
 
     @property
     def known(self) -> Preset:
-        if self.preset is not None:
-            return PRESETS[self.preset]
+        if self.program is not None:
+            return PRESETS[self.program]
         return Preset(argv=self.argv, install=f"install {self.argv[0]}", login=f"log in to {self.argv[0]} by hand")
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """The files of the person's home folder that the program gets a copy of."""
+        return self.known.home if self.login is None else tuple(map(str, self.login))
 
     @property
     def cost_known(self) -> bool:

@@ -19,7 +19,7 @@ from loopsmith.errors import HarnessError
 from loopsmith.process import Limits
 from loopsmith.workspace import confine
 from loopsmith.workspace.source import hidden_paths
-from loopsmith.workspace.visible import PRIVATE, homes, programs
+from loopsmith.workspace.visible import PRIVATE, homes, packages, programs
 
 ACCELERATORS = ("nvidia*", "dri", "kfd", "dxg")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue")
@@ -91,7 +91,7 @@ class Sandbox:
         Args:
             mode: `auto` (what can be made), `required` (bubblewrap) or `off`.
             state: loopsmith's folder, hidden from every command, apart from the command's own folder in it.
-            source: the source folder; its git history is hidden too, the rest can be read.
+            source: the source folder, hidden too with its history, apart from programs in it: commands have a copy.
             links: linked inputs, relative to the source; they can be read wherever they lead.
             read: further paths that can be read, though in a home folder.
             gpu: whether commands see the accelerators.
@@ -102,11 +102,14 @@ class Sandbox:
         """
         if mode == "off":
             return cls(reason="sandbox: off", limits=limits)
-        private = (*PRIVATE, *homes())
+        own = (source.resolve(),) if source else ()
+        private = (*PRIVATE, *homes(), *own)
         inputs = tuple((source / link).resolve() for link in links) if source else ()
-        kept = ((source.resolve(),) if source else ()) + inputs + tuple(path.resolve() for path in read)
+        kept = (
+            inputs + tuple(path.resolve() for path in read) + tuple(place for path in own for place in packages(path))
+        )
         confined = cls(
-            hide=(*homes(), *hidden_paths(state, source)),
+            hide=(*homes(), *own, *hidden_paths(state, source)),
             read_only=(*kept, *programs(private)),
             devices=tuple(str(path) for name in ACCELERATORS for path in Path("/dev").glob(name)) if gpu else (),
             limits=limits,

@@ -46,6 +46,11 @@ def programs(private: Collection[Path]) -> tuple[Path, ...]:
     return tuple(place for place in found if not any(above in found for above in place.parents))
 
 
+def packages(source: Path) -> tuple[Path, ...]:
+    """What is installed in a source folder: virtual environments, and packages of Node."""
+    return tuple(path for path in source.iterdir() if path.name == "node_modules" or (path / "pyvenv.cfg").is_file())
+
+
 def behind(program: Path) -> tuple[Path, ...]:
     """What one program needs to be seen, wherever it lies: its folder, and the packages that its link leads to."""
     found: dict[Path, None] = {}

@@ -196,13 +196,13 @@ def test_a_model_that_cannot_be_had_stops_the_campaign(workspace, ledger, behavi
 def test_what_is_missing_is_said_before_anything_is_spent(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    given = AcpAgent(kind="acp", preset="opencode", env=("NO_SUCH_NAME",), home=(".none/login",))
+    given = AcpAgent(kind="acp", program="opencode", env=("NO_SUCH_NAME",), login=(".none/login",))
     with pytest.raises(WorkflowError) as raised:
         Acp(given).check(tmp_path, ())
     first, second, third = raised.value.problems
     assert first == "the agent `opencode` is not installed or not on PATH: npm install -g opencode-ai"
     assert second == "agent.env names NO_SUCH_NAME, which is not set in the environment"
-    assert third == f"agent.home names .none/login, and there is no such file in {tmp_path}"
+    assert third == f"agent.login names .none/login, and there is no such file in {tmp_path}"
 
 
 def test_nothing_of_the_run_stays_in_the_persons_home(workspace, ledger, tmp_path, monkeypatch):
@@ -212,7 +212,7 @@ def test_nothing_of_the_run_stays_in_the_persons_home(workspace, ledger, tmp_pat
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PLANTED_TOKEN", "planted-token-value")
     monkeypatch.setenv("PASSED", str(tmp_path))
-    report = work("looks-around", workspace, ledger, env=("PASSED",), home=(".agent/login.json",))
+    report = work("looks-around", workspace, ledger, env=("PASSED",), login=(".agent/login.json",))
     seen = json.loads(report.summary)
     assert seen["home"] == [".agent/login.json"]
     assert seen["env"] == ["PASSED"]

@@ -170,3 +170,31 @@ def test_codex_keeps_to_its_own_sandbox_where_loopsmith_has_none(monkeypatch):
             view = run(path, "search.candidates_per_round=1")
         assert not (outside / "made").exists()
     assert view["best"]["value"] == 15.0
+
+
+def acp(name, url, monkeypatch):
+    """The settings of a program that speaks the Agent Client Protocol."""
+    if name == "codex-acp":
+        monkeypatch.setenv("OPENAI_API_KEY", "a-planted-key")
+        provider = f'{{name="loop", base_url="{url}/v1", wire_api="responses", env_key="OPENAI_API_KEY"}}'
+        return {"program": name, "args": ["-c", 'model_provider="loop"', "-c", f"model_providers.loop={provider}"]}
+    given = {"gemini": gemini, "qwen": qwen, "claude-code-acp": claude}[name](url, monkeypatch)
+    return {"program": name, "args": ["--model", given["model"]] if name == "gemini" else []}
+
+
+@pytest.mark.parametrize("name", ["gemini", "qwen", "claude-code-acp", "codex-acp"])
+def test_a_real_program_does_a_whole_campaign_over_acp(name, tmp_path, monkeypatch):
+    installed(name, monkeypatch)
+    users = tmp_path / "users"
+    users.mkdir()
+    monkeypatch.setenv("HOME", str(users))
+    with coding_server(SET_X) as url:
+        agent = {"kind": "acp", "cost_per_run": 0.25, **acp(name, url, monkeypatch)}
+        budget = {"rounds": 1, "cost_usd": 5, "per_worker": {"cost_usd": 2, "wall_clock": "3m"}}
+        path = write_source(tmp_path / "source", agent=agent, budget=budget, search={"candidates_per_round": 1})
+        view = run(path)
+    assert view["best"]["value"] == 15.0
+    assert view["usage"]["cost_usd"] > 0
+    told = "Write down at once what you learned" in json.dumps(url.requests)  # of the tool `note`
+    assert told or name == "qwen"  # which shows its model such tools only when that searches for them
+    assert list(users.iterdir()) == [], "the user's own settings are left alone"

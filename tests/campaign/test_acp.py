@@ -58,7 +58,7 @@ def fake(behaviour):
 def source(tmp_path, **more):
     agent = more.pop("agent", {})
     if "kind" not in agent:
-        agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], **agent}
+        agent = {"kind": "acp", "program": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], **agent}
     search = {"candidates_per_round": 1, "workers": 1, "plan": False}
     more["verify"] = {"read": [str(ROOT / "tests")], **more.get("verify", {})}
     return write_source(tmp_path, agent=agent, **{"search": search, **more})
@@ -109,7 +109,7 @@ def test_opencode_does_the_quickstart(tmp_path, opencode):
         calls(loopsmith_submit={"hypothesis": "larger segments", "summary": "fewer rounds of the outer loop"}),
         say("done"),
     )
-    agent = {"kind": "acp", "preset": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], "cost_per_run": 0.25}
+    agent = {"kind": "acp", "program": "opencode", "env": ["OPENCODE_CONFIG_CONTENT"], "cost_per_run": 0.25}
     path.write_text(path.read_text().replace("agent: {kind: tuner}", f"agent: {json.dumps(agent)}"))
     limits = ("budget.rounds=1", "search.candidates_per_round=1", "budget.cost_usd=5", "budget.wall_clock=1h")
     with streaming_server(script) as url:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from loopsmith.lessons import Lesson, LessonKind
 from loopsmith.records import Candidate, Status
 from loopsmith.search.categories import CATEGORIES, draw, records
+from loopsmith.search.similar import closest
 from loopsmith.search.planner import EXPIRY, Hypothesis, Plan, dead_ends, distinct, request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,3 +104,9 @@ def test_a_request_says_what_is_wanted_and_what_each_category_brought():
     assert "(1 kept of 2 tried)" in text
     assert "1 x data, 1 x wild" in text
     assert text.startswith("BRIEF")
+
+
+def test_a_search_finds_the_texts_that_hold_most_of_its_words():
+    texts = ("tiles of 32 help", "unroll by 8 and tile by 32", "nothing of this")
+    assert closest("unroll tile 32", texts, 5) == ["unroll by 8 and tile by 32", "tiles of 32 help"]
+    assert closest("quantum", texts, 5) == []

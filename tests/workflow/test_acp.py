@@ -25,7 +25,7 @@ def settings(tmp_path, agent, budget="{rounds: 1}"):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_known_agent_needs_its_name_alone(tmp_path, name):
-    agent = settings(tmp_path, f"{{kind: acp, preset: {name}}}").agent
+    agent = settings(tmp_path, f"{{kind: acp, program: {name}}}").agent
     assert agent.known is PRESETS[name]
     assert agent.silence == 600
 
@@ -39,11 +39,11 @@ def test_any_other_is_started_by_its_arguments(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "message"),
     [
-        ("{kind: acp}", "needs either `preset`, the name of a known one, or `argv`"),
-        ("{kind: acp, preset: goose, argv: [goose]}", "needs either `preset`"),
-        ("{kind: acp, preset: goos}", "`goos` is not known; there are opencode, gemini"),
-        ("{kind: acp, preset: goose, quiet: 5}", "unknown key `agent.quiet`"),
-        ("{kind: acp, preset: goose, home: [../x]}", "agent.home"),
+        ("{kind: acp}", "needs either `program`, the name of a known one, or `argv`"),
+        ("{kind: acp, program: goose, argv: [goose]}", "needs either `program`"),
+        ("{kind: acp, program: goos}", "`goos` is not known; there are opencode, gemini"),
+        ("{kind: acp, program: goose, quiet: 5}", "unknown key `agent.quiet`"),
+        ("{kind: acp, program: goose, login: [../x]}", "agent.login"),
     ],
 )
 def test_what_cannot_work_is_said(tmp_path, agent, message):
@@ -55,6 +55,6 @@ def test_what_cannot_work_is_said(tmp_path, agent, message):
 @pytest.mark.parametrize("budget", ["{cost_usd: 5}", "{per_round: {cost_usd: 5}}", "{per_worker: {cost_usd: 5}}"])
 def test_a_limit_of_money_needs_a_cost(tmp_path, budget):
     with pytest.raises(WorkflowError, match="nobody knows what this agent costs"):
-        settings(tmp_path, "{kind: acp, preset: opencode}", budget)
+        settings(tmp_path, "{kind: acp, program: opencode}", budget)
     for cost in ("cost_per_run: 0", "cost_per_run: 0.25", "reports_cost: true"):
-        assert settings(tmp_path, f"{{kind: acp, preset: opencode, {cost}}}", budget).agent.cost_known
+        assert settings(tmp_path, f"{{kind: acp, program: opencode, {cost}}}", budget).agent.cost_known

@@ -91,8 +91,9 @@ class Session:
         known = self.settings.known
         passed = {name: os.environ[name] for name in (*known.keys, *self.settings.env) if name in os.environ}
         own = Path.home()
-        home = {name: own / name for name in (*known.home, *self.settings.home) if (own / name).is_file()}
-        return self.workspace.piped(known.argv, env={**dict(known.env), **passed}, home=home)
+        home = {name: own / name for name in self.settings.copied if (own / name).is_file()}
+        argv = (*known.argv, *self.settings.args, *(known.confined if self.workspace.confined else ()))
+        return self.workspace.piped(argv, env={**dict(known.env), **passed}, home=home)
 
     async def hold(self, program: Piped, meter: Meter) -> Report:
         """The conversation with a running program."""
