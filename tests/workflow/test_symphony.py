@@ -114,8 +114,8 @@ def test_notices_come_with_the_problems_of_a_file_that_is_not_complete(write):
 def test_variables_of_symphony_that_are_not_here_are_named_as_such(write):
     body = "Ticket {{ issue.identifier }}: {{ issue.title }}\n{% if attempt %}\nAgain.\n{% endif %}\n"
     assert problems_of(write(body=body)) == [
-        "WORKFLOW.md:6: `issue` is a variable of Symphony's, and a campaign here works on no issue; what it works on is "
-        "in `objective` and `brief`"
+        "WORKFLOW.md:6: `issue` is a variable of Symphony's, and a campaign here works on no issue; what it works on "
+        "is in `objective` and `brief`"
     ]
     loaded = load(write("polling: {}\n", body=body.partition("\n")[2]))
     assert loaded.notices[-1] == (

@@ -10,7 +10,7 @@ from loopsmith.workflow.adopt.program import Block
 TAKEN = (
     (
         "Branches, commits, resets and what is pushed: your change is taken from the folder as it is.",
-        r"\bgit\s+(?:add|branch|checkout|commit|pull|push|reset|restore|revert|stash|tag)\b(?:\s+(?:--?[\w-]+|HEAD\S*))*"
+        r"\bgit\s+(?:add|branch|checkout|commit|pull|push|reset|restore|revert|stash|tag)\b(?:\s+(?:--?[\w-]+|HEAD[~^\d]*))*"
         r"|\b(?:create|advance)\b[^.;,]{0,20}\bbranch\b",
     ),
     (

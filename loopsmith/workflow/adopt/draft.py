@@ -16,6 +16,17 @@ from loopsmith.workflow.values import editable_matcher
 NIGHT = "8h"
 _GPU = re.compile(r"\b(?:single|one|1|a|the|NVIDIA)\s+(?:NVIDIA\s+)?GPU\b|\bCUDA\b|\b[HAB][12]00\b|\bRTX\b")
 _NO_CUDA = re.compile(r"\bMLX\b|\bMetal\b|\bApple Silicon\b|\bno GPU\b", re.IGNORECASE)
+_PASS = re.compile(
+    r"(?i)\btests? (?:must|should|have to|need to) (?:all |still )?pass\b|\bbit(?:wise|-for-bit)?[- ]identical\b"
+    r"|\bcorrectness is mandatory\b"
+)
+_HARD = re.compile(
+    r"(?i)\bhard (?:constraint|limit|gate|cap)|\bmust (?:stay|be|remain|fit) (?:below|under|above|within|at (?:least"
+    r"|most))\b"
+    r"|\bstay (?:below|under|within)\b|\bmust not exceed\b"
+)
+_METRIC_LINES = re.compile(r"\bMETRIC \S+=")
+_TUNABLE = r"(?i)\.(?:py|c|h|cc|cpp|cxx|hh|hpp|hxx|cu|cuh|cl|metal|mm?)$"  # files with constants that the tuner reads
 _HOME = re.compile(r"(?<![\w/])~/[\w.-]+(?:/[\w.-]+)*/?")
 
 
@@ -66,7 +77,7 @@ def draft(
     _workspace(page, files, source, there, command)
     _verify(page, blocks, command, metric, printed, greps, gpus)
     _decide(page, blocks, printed, metric)
-    _rest(page, blocks)
+    _rest(page, files)
     head = [
         "---",
         f"# Drafted by `loopsmith adopt` from {name}. Each comment quotes the line that its value was read from.",
@@ -183,12 +194,16 @@ def _verify(
         for item in odd:
             page.lines += commented(f"    {scalar(item.name)}: {single(item.pattern)}", comment(item.found))
             page.findings.append((f"verify.metrics.{item.name}", item.pattern, item.found.line))
-    if metric and metric not in {item.name for item in printed} and not any(metric in grep.names for grep in greps):
+    shown = metric in {item.name for item in printed} or any(metric in grep.names for grep in greps)
+    if metric and not shown and not any(_texts(blocks, _METRIC_LINES)):
         page.missing.append(
             f"how {metric} is printed: loopsmith reads `{metric}: 0.97`, `METRIC {metric}=0.97` or JSON on the last "
             f"line; "
             "another form needs verify.metrics"
         )
+    for key, pattern, words in (("checks", _PASS, "a command that shows it"), ("constraints", _HARD, "a bound")):
+        for sentence in list(dict.fromkeys(sentence for _, sentence in _texts(blocks, pattern)))[:3]:
+            page.missing.append(f"verify.{key}: {words} for line {sentence.line}: {quote(sentence.text, 70)}")
     homes = {path.rstrip("/"): sentence.found(path) for path, sentence in _texts(blocks, _HOME)}
     if homes:
         page.put(
@@ -237,17 +252,22 @@ def _secondary(page: Page, soft: Sequence[Soft]) -> None:
             page.missing.append(f"decide.secondary: how much worse {item.found.value} may get; {TOLERANCE}% is a guess")
 
 
-def _rest(page: Page, blocks: Sequence[Block]) -> None:
+def _rest(page: Page, files: Files) -> None:
     page.section = ""
     page.put("budget", f"{{wall_clock: {NIGHT}}}", None, "a guess: one night; also rounds, candidates, cost_usd")
     page.missing.append(f"budget: when to stop; {NIGHT} is a guess")
-    page.put(
-        "agent", "{kind: tuner}", None, "needs no model; or {kind: anthropic, model: claude-sonnet-4-5}, cli, acp, ..."
-    )
-    page.missing.append(
-        "agent: who works; the tuner only searches constants. `--agent anthropic` and others change code (README, "
-        "Agents)"
-    )
+    if all(re.search(_TUNABLE, found.value) for found in files.editable):
+        words = "needs no model; or {kind: anthropic, model: claude-sonnet-4-5}, cli, acp, ..."
+        page.put("agent", "{kind: tuner}", None, words)
+        page.missing.append(
+            "agent: who works; the tuner only searches constants. `--agent anthropic` and others change code (README, "
+            "Agents)"
+        )
+    else:
+        page.put("agent", "{kind: anthropic, model: claude-sonnet-4-5}", None, "a guess; or openai, cli, acp, ...")
+        page.missing.append(
+            "agent: who works; a model is a guess, and needs a key. The tuner knows constants of Python and C alone"
+        )
 
 
 def _anywhere(blocks: Sequence[Block], metric: str) -> tuple[Printed, ...]:

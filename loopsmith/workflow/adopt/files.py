@@ -34,7 +34,8 @@ _EDIT = re.compile(
 _VERB = re.compile(rf"(?i)^(?:step \d+[:.]?\s*)?(?:then\s+)?(?:{_CHANGE}|improve|implement|write)\b")
 _KEEP = re.compile(
     rf"(?i)(?:\bnot\b|n't\b|\bnever\b|\bcannot\b|\bno\b)[^.;,]{{0,40}}\b(?:{_CHANGE}|write to)\b|\bread[- ]?only\b|"
-    r"\bimmutable\b|\boff[- ]limits\b|\bfrozen\b|\bprotected\b|\blocked\b|\bhands off\b|\bunchanged\b"
+    r"^(?:and |but )?(?:never|not)\s+\W{0,2}[\w./-]+\W{0,3}$|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b|\bprotected\b"
+    r"|\blocked\b|\bhands off\b|\bunchanged\b"
 )
 _FIXED = re.compile(r"(?i)\bfixed\b|\bground truth\b|\bsource of truth\b")
 _MAY_NOT = re.compile(
@@ -127,7 +128,8 @@ def paths_in(text: str, *, code: bool = False) -> list[str]:
 def _weigh(path: str, span: list[Sentence], block: Block) -> tuple[int, int]:
     """How much speaks for a file being editable, and how much for it being kept."""
     first = _clause(path, span[0])
-    starts = first.lstrip("`*_ ").startswith(path)
+    lead = first.lstrip("`*_ ")
+    starts = any(lead.startswith((name, f"./{name}")) for name in [path, *paths_in(first)])  # the item is about files
     words = (
         plain(first) if len(span) == 1 or not starts else " ".join((plain(first), *(each.plain for each in span[1:])))
     )

@@ -254,4 +254,5 @@ def _meant(text: str, names: Sequence[str]) -> list[str]:
             continue
         exact = [name for name in names if word in parts[name]]
         chosen += (exact or [name for name in names if parts[name] & _MEMORY])[:1]
+    chosen += [name for name in names if len(parts[name]) > 1 and parts[name] <= set(words)]
     return list(dict.fromkeys(chosen))
