@@ -14,6 +14,7 @@ from loopsmith.workflow.load import read_text
 
 PROGRAMS = ("program.md", "autoresearch.md", ".auto/prompt.md")
 STANDARD = Path("-")
+LARGEST = 100_000  # characters
 
 
 def adopt(
@@ -44,6 +45,8 @@ def adopt_program(program: Path | None, output: Path | None, *, force: bool = Fa
     text = read_text(program)
     if not text.strip():
         raise WorkflowError(f"{program}: the file is empty")
+    if len(text) > LARGEST:
+        raise WorkflowError(f"{program}: {len(text)} characters are too many for a program; is this the right file?")
     if text.split("\n")[0].rstrip() == "---":
         raise WorkflowError(f"{program}: it has front matter already; `loopsmith check {program}` says what is missing")
     folder = program.absolute().parent

@@ -123,6 +123,7 @@ def test_what_is_missing_is_listed_and_left_open_for_check_to_name(folder, loops
         ("", "program.md: the file is empty"),
         ("---\nname: a\n---\n", "program.md: it has front matter already; `loopsmith check program.md`"),
         ("x" * 2_000_000, "is too large for a workflow"),
+        ("some words\n" * 10_000, "110000 characters are too many for a program"),
     ],
 )
 def test_a_file_that_is_no_plain_program_is_told(folder, loopsmith, text, words):

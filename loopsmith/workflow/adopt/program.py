@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+LONGEST = 4000  # characters of one block that are read
 _HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|\d{1,3}[.)])\s+(?=\S)")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+-]*)")
@@ -164,4 +165,6 @@ class _Reader:
             words = part.strip() if kind != "code" else " ".join(part.split())
             starts.append((len(text) + bool(text), line))
             text = f"{text} {words}".strip() if text else words
-        return Block(kind, text, self.heading, intro, tuple(starts), self.number if kind == "code" else 0, language)
+        return Block(
+            kind, text[:LONGEST], self.heading, intro, tuple(starts), self.number if kind == "code" else 0, language
+        )
