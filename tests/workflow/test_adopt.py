@@ -164,7 +164,7 @@ def test_data_below_the_home_folder_is_readable_and_the_rest_depends_on_folder_a
     assert workflow.settings.workspace.link == ()
     assert workflow.settings.verify.resources.gpu == 0
     assert any("verify.resources" in words for words in made.missing)
-    assert any("uv sync" in words for words in made.missing)
+    assert any(".venv" in words for words in made.missing)
     made, workflow = adopted(tmp_path, "nightly", there=lambda path: path == ".venv", gpus=1)
     assert workflow.settings.workspace.link == (".venv",)
     assert workflow.settings.verify.resources.gpu == 1
@@ -233,3 +233,26 @@ def test_any_text_gives_a_draft_that_a_person_can_complete(text):
     made = draft(f"x{text}")
     assert made.text.startswith("---\n")
     assert made.text.count("\n---\n") >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("Run the experiment: `.venv/bin/python a.py > run.log 2>&1`", ".venv/bin/python a.py"),
+        ("`uv run old.py` is not used. Run it with `make bench | tee out.txt`.", "make bench"),
+        ("If the data is missing, run `python get.py`.\n\nThen run `python a.py`.", "python a.py"),
+        (
+            "Run:\n\n```bash\n$ SEED=1 nohup python a.py \\\n    --steps 10 &> log.txt &\n```\n",
+            "SEED=1 nohup python a.py --steps 10",
+        ),
+        ("1. `git commit`\n2. `./bench.sh 3 2>&1 | tee -a log`\n3. `grep x log`", "./bench.sh 3"),
+    ],
+)
+def test_the_command_of_one_experiment_is_told_from_others_and_loses_its_redirections(text, command):
+    assert ("verify.command", command) in [(key, value) for key, value, _ in draft(text).findings]
+
+
+def test_a_line_of_a_sample_that_is_marked_as_the_primary_metric_is_the_metric():
+    text = "# Output\n\nIt prints:\n\n```\nPeriods  : 1509\nSharpe   : 0.73    <-- PRIMARY METRIC\n```\n"
+    found = {key: value for key, value, _ in draft(text).findings}
+    assert (found["objective.metric"], found["objective.direction"]) == ("Sharpe", "maximize")

@@ -8,7 +8,7 @@ from loopsmith.workflow.adopt.program import Block, Found, Sentence
 from loopsmith.workflow.units import format_duration
 
 _HEAD = re.compile(
-    r"(?:[A-Z_][A-Z0-9_]*=\S+\s+)*(?:(?:nohup|time|g?timeout\s+\S+)\s+)*(?:\./\S+|(?:uv|uvx|python[\d.]*|poetry|pipenv|pdm"
+    r"(?:[A-Z_][A-Z0-9_]*=\S+\s+)*(?:(?:nohup|time|g?timeout\s+\S+)\s+)*(?:\./\S+|(?:uv\s+run|uvx|(?:\S*/)?python[\d.]*|poetry|pipenv|pdm"
     r"|hatch|pixi|conda|bash|sh|make|just|task|cargo|go|npm|npx|pnpm|yarn|bun|node|deno|julia|Rscript|java|mvn|gradle"
     r"|dotnet|swift|zig|ruby|perl|php|pytest|torchrun|accelerate|deepspeed|mpirun|srun|docker|hyperfine)\s+\S)"
 )
@@ -24,7 +24,7 @@ _PLACE = re.compile(
     r"(?i)\bhow to run\b|\bexperiment|\bloop\b|\bevaluat|\brun(?:ning)?\b|\bmeasur|\bbenchmark|\bverif|\bcommand\b"
 )
 _SETUP = re.compile(
-    r"(?i)\b(?:if not|if missing|tell the human|install\w*|download\w*|set ?up|compil\w+|prepar\w+|one[- ]time"
+    r"(?i)\b(?:if not|missing|tell the human|install\w*|download\w*|set ?up|compil\w+|prepar\w+|one[- ]time"
     r"|once at|smoke|"
     r"dataset|optional\w*|dashboard|dependenc\w+|build|debug\w*|example)\b|--(?:baseline|help|version|stats|dry)"
 )
@@ -146,6 +146,8 @@ def _score(text: str, command: str, sentence: Sentence) -> int:
         score += 2
     if _SETUP.search(re.sub(r"`[^`]*`", " ", said)):
         score -= 4
+    if re.search(r"(?i)\bnot used\b|\b(?:never|not|don't) (?:use|run)\b", said):
+        score -= 6
     if re.search(r"\bset ?up\b|\binstall|\bquick ?start\b|\brequirements\b", block.heading):
         score -= 3
     if _SETUP_COMMAND.search(command):

@@ -140,11 +140,11 @@ def _workspace(
         page.note("Protected, as everything that is not editable:")
         for found in files.kept:
             page.note(f"- {found.value}", found)
-    if command and re.match(r"(?:\S+=\S+\s+)*uv\s+run\b", command.found.value):
+    if command and re.search(r"^(?:\S+=\S+\s+)*uv\s+run\b|(?<![\w/])(?:\./)?\.venv/", command.found.value):
         if there and there(".venv"):
-            page.put("link", "[.venv]", None, "what `uv sync` made; uv finds it in every folder")
+            page.put("link", "[.venv]", None, "so that each fresh folder has it")
         else:
-            page.note("link: [.venv]  # uncomment once `uv sync` has made it")
+            page.note("link: [.venv]  # uncomment once `uv sync`, or what makes it, was run")
             page.missing.append(
                 "workspace.link: a .venv, which `uv run` needs in each fresh folder; run `uv sync`, then uncomment "
                 "the line"

@@ -81,7 +81,8 @@ def find_files(blocks: Sequence[Block]) -> Files:
             chosen = [path for path in chosen if surest[path] >= least]
             break
     else:
-        chosen = chosen[:1]
+        top = [path for path in chosen if score[path] == score[chosen[0]]]
+        chosen = [path for path in top if edit[path][0][1].line == edit[top[0]][0][1].line]
     kept = [path for path in against if against[path] >= 2 and path not in chosen and not _OUTPUT.search(path)]
     return Files(
         tuple(_clearest(edit[path]) for path in chosen),

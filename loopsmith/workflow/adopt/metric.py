@@ -45,7 +45,7 @@ _SOFT = re.compile(
     r"(?i)\bsoft (?:constraint|limit)|\bsome (?:increase|growth|regression|decrease)\b|\bshould not (?:blow up|grow"
     r"|increase|"
     r"regress|drop|degrade|explode|get (?:much )?worse)|\bsecondary\b|\bmust not (?:blow up|explode|regress)"
-    r"|\bkeep an eye on\b|\btrade-?off"
+    r"|\bkeep an eye on\b"
 )
 _LESS = re.compile(r"(?i)\bdrop\b|\bfall\b|\bdecreas\w+|\bregress\w*|\bdegrad\w*|\bmaximi[sz]|\bhigher is better")
 _SHARE = re.compile(r"(?i)(?:up to|at most|within|no more than|by more than|than|±)\s*~?(\d+(?:\.\d+)?)\s*%")
@@ -95,6 +95,9 @@ def find_metric(blocks: Sequence[Block], printed: Sequence[Printed], greps: Sequ
     loose = known + _identifiers(blocks)
     if printed:
         vote(printed[0].name, 2, printed[0].found)
+    for item in printed:
+        if re.search(r"(?i)\bprimary\b", item.found.quote):
+            vote(item.name, 4, item.found)
     goals = 0
     for sentence in _sentences(blocks):
         goal = bool(_GOAL.search(sentence.plain)) and not _ASIDE.search(sentence.plain.split(". ")[0][:40])

@@ -66,7 +66,7 @@ def read_line(text: str, sentence: Sentence) -> Printed | None:
     if not match:
         return None
     said, after = match["name"].strip(), match["after"].strip()
-    if after and not re.match(r"[%(\[,|;/x×]|[A-Za-z]{1,12}(?:/\w+)?\b", after):
+    if after and not re.match(r"[%(\[,|;/x×<#]|[A-Za-z]{1,12}(?:/\w+)?\b", after):
         return None
     name = re.sub(r"[\s()]+", "_", said).strip("_")
     if not re.fullmatch(_NAME, name):
