@@ -20,7 +20,7 @@ LARGEST = 100_000  # characters
 def adopt(
     program: Annotated[
         Path | None,
-        typer.Argument(metavar="[program.md]", help="A program without front matter. Default: ./program.md."),
+        typer.Argument(metavar="program.md", help="A program without front matter. Default: ./program.md."),
     ] = None,
     output: Annotated[
         Path | None,
