@@ -152,7 +152,8 @@ def test_a_campaign_runs_on_the_draft_as_it_is(folder, loopsmith):
     )
     (folder / "data.py").write_text("def score(rate):\n    return 1 + (rate - 0.1) ** 2\n")
     assert loopsmith("adopt").code == 0
-    small = ["--set", "budget.rounds=2", "--set", "search.candidates_per_round=2", "--set", "calibrate.runs=2"]
-    result = loopsmith("run", "--plain", *small)
+    agent = "agent={kind: scripted, commands: ['sed -i s/0.3/0.2/ fit.py', 'sed -i s/0.3/0.1/ fit.py']}"
+    small = ["budget.rounds=1", "search.candidates_per_round=2", "calibrate.runs=2"]
+    result = loopsmith("run", "--plain", *(part for each in (agent, *small) for part in ("--set", each)))
     assert result.code == 0
     assert "holdout_rmse 1.04 -> 1" in result.out
