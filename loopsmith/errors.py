@@ -16,12 +16,13 @@ class WorkflowError(LoopsmithError):
 
     Args:
         problems: one line each, already with file and line number where they are known.
+        notices: what else there is to say of the file, one line each.
     """
 
     exit_code = 2
 
-    def __init__(self, *problems: str):
-        self.problems = problems
+    def __init__(self, *problems: str, notices: tuple[str, ...] = ()):
+        self.problems, self.notices = problems, notices
         super().__init__("\n".join(problems))
 
 

@@ -55,6 +55,7 @@ class Context:
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
+    hook_failures: int = 0  # attempts in a row that a hook ended
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
     _bases: dict[str, str] = field(default_factory=dict)  # by round

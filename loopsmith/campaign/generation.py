@@ -9,6 +9,7 @@ from typing import Any
 from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.hooks import WorkerHooks
 from loopsmith.campaign.observation import editable_files, number_of
 from loopsmith.campaign.parents import start_words
 from loopsmith.campaign.race import Race
@@ -77,18 +78,25 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
         network=settings.guardrails.network == "allow",
         mark=f"{context.id}.{candidate.number}",
     )
+    hooks = WorkerHooks(context, candidate, workspace)
     try:
         brief = write_worker_brief(context, situation, candidate)
         services = CampaignServices(context, candidate, path)
+        if failed := await hooks.prepare(services.problems):
+            return decide(context, candidate, failed)
         try:
-            report = await in_time(context.agent.work(brief, workspace, services), brief.limits.wall_clock, services)
-        except TimeoutError:
-            report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
-        report = services.with_notes(report)
-        message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
-        patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
+            try:
+                agent = context.agent.work(brief, workspace, services)
+                report = await in_time(agent, brief.limits.wall_clock, services)
+            except TimeoutError:
+                report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
+            report = services.with_notes(report)
+            message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
+            patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
+        finally:
+            await hooks.after_run()
     finally:
-        workspace.remove()
+        await hooks.remove()
     if context.limit and patch.empty:
         context.stop.request(limit_end(context.limit))
         raise Stopped

@@ -13,6 +13,7 @@ import typer
 import loopsmith
 from loopsmith import report
 from loopsmith.campaign import review
+from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
 from loopsmith.cli.run import run_workflow
@@ -106,6 +107,9 @@ def check(
 ) -> None:
     """Print the resolved settings, what the budget affords, and every problem at once."""
     raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json, measure=measure))
+
+
+app.command()(adopt)
 
 
 @app.command()

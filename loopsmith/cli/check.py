@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError
+from loopsmith.process.environment import clean_environment
 from loopsmith.workspace import Sandbox, source_files
 
 
@@ -32,17 +35,18 @@ def print_check(
         measure: run the verifier on the untouched source too, as a campaign does at its start, and say how noisy it is.
     """
     noise = None
+    notices: Sequence[str] = ()
     try:
         loaded = workflow.load(workflow.find(path), [*agent_override(agent), *overrides])
-        problems = problems_of(loaded)
+        problems, notices = problems_of(loaded), loaded.notices
     except WorkflowError as error:
-        loaded, problems = None, list(error.problems)
+        loaded, problems, notices = None, list(error.problems), error.notices
     if loaded and measure and not problems:
         noise = measured(loaded)
     if as_json:
-        print(json.dumps(as_record(loaded, problems, noise), indent=2))
+        print(json.dumps(as_record(loaded, problems, noise, notices), indent=2))
     else:
-        print_people(loaded, problems, noise)
+        print_people(loaded, problems, noise, notices)
     return 2 if problems else 0
 
 
@@ -93,13 +97,44 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
     attempt(agent)
     attempt(lambda: check_profiler(loaded, Sandbox.detect(loaded.settings.sandbox)))
     attempt(lambda: Leases(loaded.settings.verify.resources))
+    attempt(lambda: check_programs(loaded))
     return problems
 
 
-def as_record(loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None) -> dict[str, Any]:
+def check_programs(loaded: workflow.Workflow) -> None:
+    """Whether the verifier's commands name programs that are there; only plain names are looked at.
+
+    Raises:
+        WorkflowError: one line for each that is not.
+    """
+    verify = loaded.settings.verify
+    if "PATH" in verify.env:
+        return
+    commands = [("command", verify.command), *(("setup", each) for each in verify.setup)]
+    commands += [("checks", each) for each in verify.checks]
+    path = clean_environment({})["PATH"]
+    missing = []
+    for key, command in commands:
+        name = next((word for word in command.split() if not re.match(r"\w+=", word)), "")
+        if re.fullmatch(r"[\w.+-]+", name) and not known_to_shell(name, path):
+            missing.append(f"verify.{key}: there is no program `{name}` on PATH; install it, or write another command")
+    if missing:
+        raise WorkflowError(*dict.fromkeys(missing))
+
+
+def known_to_shell(name: str, path: str) -> bool:
+    """Whether sh finds a program, a builtin or a keyword of that name."""
+    asked = ["/bin/sh", "-c", 'command -v -- "$1" >/dev/null', "sh", name]
+    return subprocess.run(asked, env={"PATH": path}, check=False).returncode == 0
+
+
+def as_record(
+    loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None, notices: Sequence[str] = ()
+) -> dict[str, Any]:
     return {
         "ok": not problems,
         "problems": problems,
+        "notices": list(notices),
         "workflow": str(loaded.path) if loaded else None,
         "affords": workflow.affordance(loaded) if loaded else None,
         "noise": noise,
@@ -107,7 +142,9 @@ def as_record(loaded: workflow.Workflow | None, problems: list[str], noise: dict
     }
 
 
-def print_people(loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None) -> None:
+def print_people(
+    loaded: workflow.Workflow | None, problems: list[str], noise: dict[str, Any] | None, notices: Sequence[str] = ()
+) -> None:
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if loaded:
         table = Table.grid(padding=(0, 2))
@@ -124,6 +161,8 @@ def print_people(loaded: workflow.Workflow | None, problems: list[str], noise: d
         )
     for sentence in noise_words(noise) if noise else ():
         console.print(sentence, markup=False, soft_wrap=True)
+    for notice in notices:
+        errors.print(notice, style="yellow", markup=False, soft_wrap=True)
     for problem in problems:
         errors.print(f"loopsmith: {problem}", style="red", markup=False, soft_wrap=True)
     if not problems:

@@ -42,6 +42,8 @@ def run_workflow(
     folder = StateFolder(state.expanduser().absolute() if state else loaded.state)
     live = sys.stdout.isatty() and not plain
     log.configure(level="warning" if live else "info", stream=sys.stderr)
+    for notice in loaded.notices:
+        print(notice, file=sys.stderr)
     with open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape) as context:
         context.accept_noise = accept_noise
         view = LiveView(context) if live else nullcontext()

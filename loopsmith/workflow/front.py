@@ -99,7 +99,36 @@ class Data:
             self._forget(("agent",))
             del self.values["agent"]
         for path, value, origins in parsed:
-            self._set(path, value, origins)
+            self._set(path, value, origins, f"--set {'.'.join(path)}")
+
+    def holds(self, path: KeyPath) -> bool:
+        """Whether something stands at `path`, an empty value included."""
+        place: Any = self.values
+        for part in path:
+            if not isinstance(place, dict) or part not in place:
+                return False
+            place = place[part]
+        return True
+
+    def value(self, path: KeyPath) -> Any:
+        """What stands at `path`, where something does."""
+        place: Any = self.values
+        for part in path:
+            place = place[part]
+        return place
+
+    def take(self, path: KeyPath) -> Any:
+        """Remove and return what stands at `path`, and a map around it that is left empty."""
+        value = self.value(path)
+        self._forget(path)
+        del self.value(path[:-1])[path[-1]]
+        if len(path) > 1 and not self.value(path[:-1]):
+            self.take(path[:-1])
+        return value
+
+    def put(self, path: KeyPath, value: Any, origin: Origin) -> None:
+        """Set what stands at `path`; it comes from `origin`."""
+        self._set(path, value, {}, origin)
 
     def _assignment(self, text: str) -> tuple[tuple[str, ...], Any, dict[KeyPath, Origin]] | None:
         key, equals, value = (part.strip() for part in text.partition("="))
@@ -112,9 +141,8 @@ class Data:
         self.problems += reader.problems
         return None if reader.problems else (path, found, reader.origins)
 
-    def _set(self, path: tuple[str, ...], value: Any, origins: dict[KeyPath, Origin]) -> None:
-        source = f"--set {'.'.join(path)}"
-        place = self.values
+    def _set(self, path: KeyPath, value: Any, origins: dict[KeyPath, Origin], source: Origin) -> None:
+        place: dict[Any, Any] = self.values
         for depth in range(1, len(path)):
             self.origins.setdefault(path[:depth], source)
             if place.get(path[depth - 1]) is None:

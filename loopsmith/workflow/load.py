@@ -15,12 +15,17 @@ from loopsmith.workflow.front import Data, Problem
 from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.render import template_problems
 from loopsmith.workflow.schema import Settings
+from loopsmith.workflow.symphony import first_attempt, translate
 from loopsmith.workflow.units import format_size
 from loopsmith.workflow.values import editable_matcher
 
 DEFAULT_FILES = ("WORKFLOW.md", "program.md")
 STATE_FOLDER = ".loopsmith"
 _LARGEST = 10**6
+_MISSING = (
+    "; it says what is measured (objective.metric, objective.direction, verify.command) and what may be changed "
+    "(workspace.editable). `loopsmith adopt {file}` drafts it from the text"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Workflow:
         body: the prompt's template, after the front matter.
         body_line: the line of the file in which the body starts, from 1.
         overrides: as given, such as `budget.rounds=5`.
+        notices: what of the file is ignored, one line each.
     """
 
     path: Path
@@ -41,6 +47,7 @@ class Workflow:
     body_line: int
     settings: Settings
     overrides: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -121,14 +128,19 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         WorkflowError: with every problem, each with its line or its override.
     """
     file = find(path)
-    text = _read(file)
-    front, body, body_line, problem = _split(text)
+    text = read_text(file)
+    front, body, body_line, problem = _split(text, file)
     if problem:
         raise WorkflowError(problem.show(str(file)))
     data = Data()
     data.read(front, first_line=2)
     readable = not data.problems  # else a key may look missing only because it could not be read
+    ignored = translate(data)
     data.override(overrides)
+    ignored += translate(data)
+    if ignored:
+        ignored += [Problem.at(body_line + line, message) for line, message in first_attempt(body)]
+    notices = tuple(problem.show(str(file)) for problem in ignored)
     problems = data.problems
     problems += [Problem.at(body_line + line, message) for line, message in template_problems(body)]
     absolute = Path(os.path.abspath(file))
@@ -141,16 +153,22 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         found = [(key, message) for key, message in sentences(error, missing=readable) if not data.is_broken(key)]
         problems += [Problem.at(data.origin(key), message) for key, message in found]
     if settings:
-        workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides))
+        workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides), notices)
         if not workflow.source.is_dir():
             origin = data.origin(("workspace", "source"))
             problems.append(Problem.at(origin, f"`workspace.source`: there is no folder `{workflow.source}`"))
         if not problems:
             return workflow
-    raise WorkflowError(*dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order)))
+    shown = dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order))
+    raise WorkflowError(*shown, notices=notices)
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a workflow's file, its lines ended by newlines alone.
+
+    Raises:
+        WorkflowError: it cannot be read, is too large or is not UTF-8.
+    """
     try:
         if (size := file.stat().st_size) > _LARGEST:
             raise WorkflowError(f"{file}: {format_size(size)} is too large for a workflow; is this the right file?")
@@ -166,12 +184,12 @@ def _read(file: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _split(text: str) -> tuple[str, str, int, Problem | None]:
+def _split(text: str, file: Path) -> tuple[str, str, int, Problem | None]:
     """Front matter, body, the body's first line, and what is wrong with the fences."""
     lines = text.split("\n")
     if lines[0].rstrip() != "---":
         message = "the file must start with front matter: a line `---`, then `key: value` lines, then a line `---`"
-        return "", "", 1, Problem.at(1, message)
+        return "", "", 1, Problem.at(1, message + (_MISSING.format(file=file) if text.strip() else ""))
     end = next((index for index, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
     if end is None:
         return "", "", 1, Problem.at(1, "the front matter that starts here is not closed by a line `---`")

@@ -100,6 +100,11 @@ def _wrong_names(tree: nodes.Template) -> Iterator[tuple[int, str]]:
 
 
 def _unknown(name: str) -> str:
+    if name == "issue":
+        return (
+            "`issue` is a variable of Symphony's, and a campaign here works on no issue; what it works on is in "
+            "`objective` and `brief`"
+        )
     near = difflib.get_close_matches(name, VARIABLES, n=1)
     return f"unknown variable `{name}`; " + (
         f"did you mean `{near[0]}`?" if near else f"there are {', '.join(VARIABLES)}"

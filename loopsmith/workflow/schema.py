@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from loopsmith import process
 from loopsmith.records import WorkerLimits
 from loopsmith.workflow.agent import AgentField, EnsembleAgent, SingleAgent, TunerAgent
+from loopsmith.workflow.hooks import Hooks
 from loopsmith.workflow.roles import Role, Roles
 from loopsmith.workflow.search import Search
 from loopsmith.workflow.section import Section
@@ -301,6 +302,7 @@ class Settings(Section):
     roles: Roles = Field(default=Roles(), description="who helps the workers of a round")
     guardrails: Guardrails = Field(default=Guardrails(), description="what a patch must not do")
     memory: Memory = Field(default=Memory(), description="what workers learn from earlier ones")
+    hooks: Hooks = Field(default=Hooks(), description="shell commands around each worker")
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto", description="bubblewrap around every command: where it works, always, or never"
     )

@@ -31,7 +31,10 @@ class WorkerWorkspace:
         """What its commands see as /tmp, so that one finds what another left there."""
         return self.path.with_name(self.path.name + ".tmp")
 
-    async def shell(self, command: str, timeout: float) -> Completed:
+    async def shell(
+        self, command: str, timeout: float, *, env: Mapping[str, str] | None = None, log: str | None = None
+    ) -> Completed:
+        """As the protocol says; `env` are variables beside those of every command, `log` a file's name in scratch."""
         self.tmp.mkdir(exist_ok=True)
         argv = self.sandbox.wrap(
             self.sandbox.shell(command),
@@ -44,9 +47,9 @@ class WorkerWorkspace:
             argv,
             cwd=self.path,
             # Git must not look above the folder should the worker remove its own `.git`.
-            env=process.clean_environment({"GIT_CEILING_DIRECTORIES": str(self.path.parent)}),
+            env=process.clean_environment({"GIT_CEILING_DIRECTORIES": str(self.path.parent), **(env or {})}),
             timeout=timeout,
-            log=self.scratch / f"shell-{next(self._numbers)}.log",
+            log=self.scratch / (log or f"shell-{next(self._numbers)}.log"),
             mark=self.mark,
             limits=self.sandbox.limits,
             folders=(self.tmp,),

@@ -14,7 +14,7 @@ from loopsmith.workflow import load
 
 TOP = (
     "there are name, objective, workspace, verify, calibrate, repeats, decide, budget, search, agent, roles, "
-    "guardrails, memory, sandbox"
+    "guardrails, memory, hooks, sandbox"
 )
 
 
@@ -239,9 +239,13 @@ def test_a_problem_of_an_override_names_the_override_instead_of_a_line(write, ov
 
 
 NO_FRONT = "the file must start with front matter: a line `---`, then `key: value` lines, then a line `---`"
+ADOPT = (
+    "; it says what is measured (objective.metric, objective.direction, verify.command) and what may be changed "
+    "(workspace.editable). `loopsmith adopt WORKFLOW.md` drafts it from the text"
+)
 FILES = [
     (b"", f"1: {NO_FRONT}"),
-    (b"# Title\n---\n", f"1: {NO_FRONT}"),
+    (b"# Title\n---\n", f"1: {NO_FRONT}{ADOPT}"),
     (b"---\nname: x\n", "1: the front matter that starts here is not closed by a line `---`"),
     (b"---\n- a\n---\n", "2: the front matter must be a map of `key: value` lines"),
     (b"---\njust text\n---\n", "2: the front matter must be a map of `key: value` lines"),
