@@ -25,9 +25,7 @@ from loopsmith.workflow.schema import (
     PerRound,
     PerWorker,
     Repeats,
-    Resources,
     Settings,
-    Verify,
     Workspace,
 )
 from loopsmith.workflow.search import Search
@@ -44,6 +42,7 @@ from loopsmith.workflow.units import (
     parse_size,
 )
 from loopsmith.workflow.values import Constraint, MinEffect, Secret, editable_matcher
+from loopsmith.workflow.verify import Resources, Verify
 
 __all__ = [
     "VARIABLES",

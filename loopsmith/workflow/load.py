@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from loopsmith.errors import WorkflowError
+from loopsmith.workflow.evaluators import METRICS
 from loopsmith.workflow.front import Data, Problem
 from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.render import template_problems
@@ -70,7 +71,9 @@ class Workflow:
     @property
     def identity(self) -> str:
         """Changes only with what makes results incomparable: objective, verifier, editable and linked files."""
-        settings = self.settings.model_dump(mode="json", include={"objective", "verify"})
+        settings = self.settings.model_dump(
+            mode="json", include={"objective", "verify"}, exclude={"verify": {*METRICS, "program"}}
+        )  # what is left out stands in verify.command
         workspace = self.settings.workspace
         return _sha256([settings, workspace.editable, workspace.link])
 
@@ -145,6 +148,9 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         if not workflow.source.is_dir():
             origin = data.origin(("workspace", "source"))
             problems.append(Problem.at(origin, f"`workspace.source`: there is no folder `{workflow.source}`"))
+        elif (given := settings.verify.evaluator) and not (workflow.source / given[1]).is_file():
+            origin = data.origin(("verify", given[0]))
+            problems.append(Problem.at(origin, f"`verify.{given[0]}`: there is no file `{workflow.source / given[1]}`"))
         if not problems:
             return workflow
     raise WorkflowError(*dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order)))
