@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from loopsmith import log
 from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.leases import Leases
@@ -25,7 +24,6 @@ from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Settings, Workflow
 from loopsmith.workspace import Repository, Sandbox
 
-log = structlog.get_logger("loopsmith")
 Observer = Callable[[str, Candidate | None, dict[str, Any]], None]
 
 

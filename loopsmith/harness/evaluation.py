@@ -33,10 +33,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     except Problem as problem:
         said["problem"] = str(problem)
     except BaseException as error:  # whatever the program raises, SystemExit too, is its failure
-        traceback.print_exc()
         last = traceback.format_exception_only(error)[-1].strip()
         said["problem"] = f"evaluate() raised {last}" + hint(error)
-        said["texts"] = {"traceback": "".join(traceback.format_exception(error, limit=-LAST_FRAMES))}
+        said["texts"] = {"traceback": trace(error)}
     sys.stdout.flush()
     sys.stderr.flush()
     with os.fdopen(int(descriptor), "wb") as file:
@@ -166,9 +165,17 @@ def readable(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
+def trace(error: BaseException) -> str:
+    """The last frames, without our own."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames, limit=-LAST_FRAMES))
+
+
 def hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f" (install it for {sys.executable}, or put it into the source folder)"
+        return f" (install it for {sys.executable}, put it into the source folder, or name its folder in verify.read)"
     return ""
 
 

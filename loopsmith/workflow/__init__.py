@@ -14,7 +14,7 @@ from loopsmith.workflow.agent import (
 )
 from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.describe import affordance, describe
-from loopsmith.workflow.load import Workflow, find, load
+from loopsmith.workflow.load import Workflow, find, from_values, load
 from loopsmith.workflow.render import VARIABLES, render
 from loopsmith.workflow.schema import (
     Budget,
@@ -83,6 +83,7 @@ __all__ = [
     "format_money",
     "format_share",
     "format_size",
+    "from_values",
     "load",
     "parse_count",
     "parse_duration",

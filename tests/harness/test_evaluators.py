@@ -88,7 +88,7 @@ def test_a_program_that_ends_the_evaluator_has_no_score(evaluate, end):
         ("{'error': 'broken'}", "no number at all; it also returned text: error"),
         ("None", "must return a number or a map of numbers, not NoneType"),
         ("1 / 0", "raised ZeroDivisionError: division by zero"),
-        ("__import__('no_such_module')", f"(install it for {sys.executable}"),
+        ("__import__('no_such_module')", f"(install it for {sys.executable},"),
     ],
 )
 def test_what_is_wrong_with_an_evaluator_is_said(evaluate, body, said):
