@@ -52,6 +52,7 @@ class Context:
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
+    said: dict[str, str] | None = None  # by the verifier, by commit, oldest first; None: not read yet
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed

@@ -19,6 +19,7 @@ def record_feedback(
     failed = run.verdict is not None and phase is Phase.CONFIRM
     if not run.feedback or not (failed or (phase in HEARD and (pair == 0 or run.verdict is not None))):
         return
+    said = feedback(context)
     context.store.record_event(
         context.id,
         SAID,
@@ -27,14 +28,18 @@ def record_feedback(
         commit=commit,
         text=run.feedback,
     )
+    said.pop(commit, None)
+    said[commit] = run.feedback
+    if len(said) > NEWEST:
+        del said[next(iter(said))]
 
 
 def feedback(context: Context) -> dict[str, str]:
-    """What was said last of each commit."""
-    found: dict[str, str] = {}
-    for event in context.store.events(context.id, name=SAID, limit=NEWEST, newest_first=True):
-        found.setdefault(event.data["commit"], event.data["text"])
-    return found
+    """What was said last of each commit; the tracker is read once."""
+    if context.said is None:
+        events = context.store.events(context.id, name=SAID, limit=NEWEST, newest_first=True)
+        context.said = {event.data["commit"]: event.data["text"] for event in reversed(events)}
+    return context.said
 
 
 def with_feedback(context: Context, situation: Situation, commit: str) -> Situation:

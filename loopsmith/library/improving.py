@@ -13,7 +13,7 @@ import yaml
 
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
-from loopsmith.errors import HarnessError, LoopsmithError, UsageError
+from loopsmith.errors import HarnessError, LoopsmithError, NoiseError, UsageError
 from loopsmith.library.progress import NotebookView, notebook_display, view_of
 from loopsmith.library.result import Result, result_of
 from loopsmith.library.run import Running, agent_named, in_thread
@@ -94,6 +94,8 @@ def improve(
     try:
         return in_thread(work, interrupted=running.interrupt, tick=tick)
     except LoopsmithError as error:
+        if isinstance(error, NoiseError):
+            error.add_note("From a program that is improve(..., accept_noise=True)")
         if folder.tracker.exists():
             error.add_note(f"What was done so far: loopsmith status --state {folder.root}")
         raise error.with_traceback(None) from None

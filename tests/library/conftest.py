@@ -31,15 +31,9 @@ def improve(source):
             "progress": False,
             **arguments,
         }
+        arguments["verify"] = arguments.get("verify", {})
+        if isinstance(arguments["verify"], dict):
+            arguments["verify"] = {"self_check": False, **arguments["verify"]}
         return loopsmith.improve(source, **arguments)
 
     return call
-
-
-def x_of(folder):
-    """The score: what X is set to, read and not run."""
-    return float((folder / "program.py").read_text().split("=")[1])
-
-
-COMMAND = "sed -n 's/^X = /METRIC score=/p' program.py"
-NAMED = {"metric": "score", "direction": "maximize"}
