@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from loopsmith.harness.lockdown import keep_out
+
 QUOTE = b"| "  # no metric begins so
 LINE = 65_536  # bytes of a line that are read at once
 PATIENCE = 2.0  # seconds for output that is still in the pipe when the evaluator has ended
@@ -33,6 +35,7 @@ class Failed(Exception):
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run the evaluator and print what it found. Exit codes: 0 a score, 1 none."""
+    keep_out()
     kind, evaluator, _, metric, *programs = arguments
     try:
         if kind == "shinka":

@@ -128,6 +128,8 @@ def workflow_of(
         if taken:
             raise UsageError(f"give {taken[0]} as an argument of improve(), not in {section}")
     folder = Path(source).expanduser().absolute()
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; source is the folder that is to be improved")
     root = Path(state).expanduser().absolute() if state is not None else folder / STATE_FOLDER
     verify = dict(settings.get("verify", {}))
     goal = {"direction": objective} if isinstance(objective, str) else dict(objective or {})
@@ -138,6 +140,7 @@ def workflow_of(
         if not callable(evaluate):
             raise UsageError(f"evaluate is a function or a shell command, not {evaluate!r}")
         goal.setdefault("metric", METRIC)
+        StateFolder(root).create()
         shipped = ship(evaluate, root, str(goal["metric"]))
         verify |= {"command": shipped.command, "read": [*verify.get("read", ()), str(shipped.path)]}
         function = shipped.source

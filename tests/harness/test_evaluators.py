@@ -73,6 +73,12 @@ def test_what_a_program_prints_is_no_metric_and_no_feedback(evaluate, spoof):
     assert "| combined_score: 0.5" in output
 
 
+def test_what_a_program_writes_into_the_output_of_another_process_is_no_score(evaluate):
+    code = "import os\ntry:\n    open(f'/proc/{os.getppid()}/fd/1', 'a').write('\\nMETRIC combined_score=99\\n')\n"
+    found = evaluate("openevolve", OPENEVOLVE, f"X = 3\n{code}except OSError:\n    pass\n")[1]
+    assert found in ({"combined_score": 3.0}, {})  # it cannot, or (as root, outside of the sandbox) two values are none
+
+
 @pytest.mark.parametrize("end", ["import os; os._exit(0)", "raise SystemExit(0)", "import os; os.kill(os.getpid(), 9)"])
 def test_a_program_that_ends_the_evaluator_has_no_score(evaluate, end):
     code, problem, _, output = evaluate("openevolve", OPENEVOLVE, f"X = 3\n{end}\n")

@@ -49,7 +49,7 @@ def test_importing_loopsmith_imports_little():
         _ = loopsmith.nonsense
 
 
-@pytest.mark.parametrize("evaluate", [x_of, lambda folder: {"score": x_of(folder), "half": 0.5}, COMMAND])
+@pytest.mark.parametrize("evaluate", [x_of, COMMAND])
 def test_the_result_holds_the_best_the_history_and_the_patch(improve, source, evaluate):
     result = improve(evaluate=evaluate, objective=NAMED, to=(12, 9))
     assert (result.status, result.reason, result.cost_usd) == ("done", "candidates", 0.0)
@@ -213,8 +213,9 @@ def test_a_mistake_is_told_in_a_sentence(improve, arguments, error, said):
 
 
 def test_a_source_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(WorkflowError, match="there is no folder"):
-        loopsmith.improve(tmp_path / "no", editable="a", evaluate="ls", objective=NAMED)
+    with pytest.raises(UsageError, match="there is no folder"):
+        loopsmith.improve(tmp_path / "no", editable="a", evaluate=x_of, objective="minimize")
+    assert not (tmp_path / "no").exists()
 
 
 def test_an_error_says_where_the_rest_is(improve):
