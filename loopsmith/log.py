@@ -2,8 +2,8 @@
 
 `mask` is the one place that knows what a secret is: registered values, and texts that look like a key. What loopsmith
 writes goes through it: log lines, programs' output, transcripts, briefs, commit messages and the tracker's rows.
-Modules log with `structlog.get_logger("loopsmith").info("round.planned", campaign=..., round=...)`. Only the
-command line calls `configure`; a program that uses loopsmith as a library configures structlog as it likes.
+Modules log with `log.info("round.planned", campaign=..., round=...)`. Only the command line calls `configure`; a
+program that uses loopsmith as a library configures structlog as it likes, and until it does nothing is printed.
 """
 
 import json
@@ -75,6 +75,20 @@ def configure(level: str = "info", json: bool = False, stream: TextIO | None = N
         logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
         cache_logger_on_first_use=False,  # so that a later call holds for loggers that exist
     )
+
+
+def info(event: str, **data: Any) -> None:
+    _emit("info", event, data)
+
+
+def warning(event: str, **data: Any) -> None:
+    _emit("warning", event, data)
+
+
+def _emit(level: str, event: str, data: dict[str, Any]) -> None:
+    """Silent until somebody configured structlog, which would print on standard output by itself."""
+    if structlog.is_configured():
+        getattr(structlog.get_logger("loopsmith"), level)(event, **data)
 
 
 def register_secret(value: str) -> None:

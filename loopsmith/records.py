@@ -328,6 +328,7 @@ class Run:
     verdict: Verdict | None = None
     problem: str = ""
     tail: str = ""  # the end of the output, for the reflection
+    feedback: str = ""  # what the verifier said of it in words: data, never instructions
     notes: dict[str, Any] = field(default_factory=dict)  # changed_files, leftover_processes, clock_jump, suspended
 
 

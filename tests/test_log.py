@@ -24,6 +24,15 @@ def logger():
     return structlog.get_logger("loopsmith")
 
 
+def test_nothing_is_logged_until_somebody_configures_structlog(stream, capfd):
+    logs.info("round.planned", round=1)
+    logs.warning("model.retry", attempt=2)
+    assert capfd.readouterr() == ("", "")
+    logs.configure(stream=stream)
+    logs.warning("model.retry", attempt=2)
+    assert "warning model.retry attempt=2" in stream.getvalue()
+
+
 def test_an_event_is_one_line_with_its_name_and_ids(stream):
     logs.configure(stream=stream)
     logger().info("candidate.decided", campaign="c1", candidate=17, value=12.345678901, round_id=None)

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from loopsmith import log
 from loopsmith.agents.line import Line
 from loopsmith.agents.model import ContextFull, ConversationError
 from loopsmith.errors import LoopsmithError, ProviderError
 
 T = TypeVar("T")
-log = structlog.get_logger("loopsmith")
 
 FIRST_PATIENCE = 30.0  # seconds; an endpoint that never answered is more likely wrong than ill
 PATIENCE = 600.0  # seconds; one that did answer comes back, and the night is long

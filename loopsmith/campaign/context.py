@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from loopsmith import log
 from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.leases import Leases
@@ -25,7 +24,6 @@ from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Settings, Workflow
 from loopsmith.workspace import Repository, Sandbox
 
-log = structlog.get_logger("loopsmith")
 Observer = Callable[[str, Candidate | None, dict[str, Any]], None]
 
 
@@ -54,6 +52,7 @@ class Context:
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
+    said: dict[str, str] | None = None  # by the verifier, by commit, oldest first; None: not read yet
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     hook_failures: int = 0  # attempts in a row that a hook ended
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly

@@ -9,6 +9,7 @@ from typing import Any
 from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.feedback import with_feedback
 from loopsmith.campaign.hooks import WorkerHooks
 from loopsmith.campaign.observation import editable_files, number_of
 from loopsmith.campaign.parents import start_words
@@ -261,6 +262,7 @@ def write_worker_brief(context: Context, situation: Situation, candidate: Candid
     settings = context.settings
     if candidate.parent_commit != context.base(candidate):
         situation = replace(situation, files=editable_files(context, candidate.parent_commit))
+        situation = with_feedback(context, situation, candidate.parent_commit)
     query = candidate.hypothesis
     found = context.store.search_reflections(context.id, query, 20) if query else ()
     nearest: list[Reflection] = []

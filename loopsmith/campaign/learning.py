@@ -1,6 +1,7 @@
 """Learn: after a round is verified, a reflector turns what it showed into lessons."""
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.feedback import feedback
 from loopsmith.campaign.profiling import known_profile
 from loopsmith.campaign.roles import ask, plays
 from loopsmith.records import Round
@@ -18,7 +19,7 @@ async def learn(context: Context, round_: Round) -> None:
     store = context.store
     if not plays(context, ROLE):
         return
-    results = []
+    results, said_of = [], feedback(context)
     for candidate in store.candidates(context.id, round_id=round_.id):
         decision = store.decision(candidate.id)
         if decision is None:
@@ -27,7 +28,8 @@ async def learn(context: Context, round_: Round) -> None:
         if candidate.commit is not None:
             patch = context.repository.patch(context.base(candidate), candidate.commit).text
         output = str(decision.evidence.get("tail", ""))
-        results.append(Result(candidate=candidate, decision=decision, patch=patch, output=output))
+        words = said_of.get(candidate.commit or "", "")
+        results.append(Result(candidate=candidate, decision=decision, patch=patch, output=output, feedback=words))
     if not results:
         return
     lessons = store.lessons(context.id)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.feedback import record_feedback
 from loopsmith.records import Candidate, Phase, Run
 from loopsmith.search.policy import seed_of
 from loopsmith.verify.runner import violations
@@ -28,6 +29,7 @@ async def measure(
         context.store.record_run(
             campaign_id=context.id, candidate_id=candidate_id, commit=commit, phase=phase, pair=pair, run=run
         )
+        record_feedback(context, commit, candidate, phase, pair, run)
     side = side_of(commit, candidate)
     context.show("verifier.ran", candidate, phase=str(phase), side=side, problem=run.problem, metrics=run.metrics)
     return run

@@ -1,6 +1,7 @@
 """Observe: where the campaign stands, for the plan and the briefs of a round."""
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.feedback import with_feedback
 from loopsmith.campaign.profiling import known_profile
 from loopsmith.campaign.replicates import known_runs, level_of
 from loopsmith.records import Candidate, Phase, Reflection, Status
@@ -14,7 +15,7 @@ def observe(context: Context, number: int, commit: str) -> Situation:
     store, metric = context.store, context.settings.objective.metric
     campaign = store.campaign(context.id)
     origin = context.measured(campaign.origin_commit, Phase.BASELINE).get(metric)
-    return Situation(
+    situation = Situation(
         round=number,
         baseline_value=value_of(context, campaign.baseline_commit),
         origin_value=sum(origin) / len(origin) if origin else None,
@@ -26,6 +27,7 @@ def observe(context: Context, number: int, commit: str) -> Situation:
         learned=store.lessons(context.id),
         profile=known_profile(context, commit),
     )
+    return with_feedback(context, situation, commit)
 
 
 def number_of(reflection: Reflection) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loopsmith.campaign.change import take_change
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.feedback import feedback
 from loopsmith.campaign.reviewing import review
 from loopsmith.campaign.tryout import tried
 from loopsmith.errors import LimitReached, UsageError
@@ -120,7 +121,7 @@ class CampaignServices:
         if decision is None:
             raise UsageError(f"candidate {candidate.number} is not decided yet")
         patch = self.context.repository.diff(candidate.parent_commit, candidate.commit) if candidate.commit else ""
-        return account(candidate, decision, patch)
+        return account(candidate, decision, patch, feedback(self.context).get(candidate.commit or "", ""))
 
     def _events(self, name: str) -> list[dict[str, object]]:
         """Of this candidate, also from attempts that a kill ended."""

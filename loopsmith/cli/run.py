@@ -9,17 +9,16 @@ from pathlib import Path
 
 from loopsmith import log, report, workflow
 from loopsmith.agents.recording import Tape, to_record, to_replay
-from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
-from loopsmith.cli.live import LiveView
 from loopsmith.errors import UsageError
+from loopsmith.library.progress import LiveView
+from loopsmith.library.run import Running, agent_named
 from loopsmith.search.budget import End
 
 INTERRUPTED = 130
-DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-5-mini"}
 
 
 def run_workflow(
@@ -72,27 +71,19 @@ def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
 
 async def supervised(context: Context) -> End:
     """The campaign, with Ctrl-C once finishing what is being decided, and twice stopping now; SIGTERM stops now."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
 
-    def interrupt() -> None:
-        if context.stop.end is not None:
-            task.cancel()
-        else:
-            context.stop.request(End(reason="stopped", message="stopped by a person"))
-            context.emit("campaign.stopping", hint="finishing what is being decided; Ctrl-C again stops now")
+    def prepare(running: Running) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, running.interrupt)
+        loop.add_signal_handler(signal.SIGTERM, running.cancel)
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run_campaign(context)
+    return await Running().run(context, prepare)
 
 
 def agent_override(agent: str | None) -> list[str]:
-    """`--agent KIND[:MODEL]` as a setting; of an acp agent, the preset."""
+    """`--agent KIND[:MODEL]` as a setting."""
     if agent is None:
         return []
-    kind, _, model = agent.partition(":")
-    if kind == "acp" and model:
-        return [f"agent={{kind: acp, preset: {model!r}}}"]
-    model = model or DEFAULT_MODELS.get(kind, "")
-    return [f"agent={{kind: {kind}, model: {model!r}}}" if model else f"agent={{kind: {kind}}}"]
+    kind, *rest = agent_named(agent).items()
+    words = [f"{kind[0]}: {kind[1]}", *(f"{key}: {value!r}" for key, value in rest)]
+    return [f"agent={{{', '.join(words)}}}"]

@@ -55,6 +55,10 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     tail = str(decision.evidence.get("tail", "")).strip() if decision else ""
     if tail:
         lines += ["", "output, its end", *(f"  | {line}" for line in tail.splitlines()[-20:])]
+    events = store.events(candidate.campaign_id, name="verifier.feedback")
+    said = [str(event.data["text"]) for event in events if event.candidate_id == candidate.id]
+    if said:
+        lines += ["", "feedback", *(f"  | {line}" for line in said[-1].splitlines())]
     artifacts = store.artifacts(candidate.campaign_id, candidate.id)
     if artifacts:
         lines += ["", "artifacts", *(f"  {item.kind:<11} {item.path}" for item in artifacts)]

@@ -7,7 +7,7 @@ from loopsmith.workflow.quote import NOTICE, fence, one_line
 PATCH_SHOWN = 20_000  # characters
 
 
-def account(candidate: Candidate, decision: Decision, patch: str) -> str:
+def account(candidate: Candidate, decision: Decision, patch: str, feedback: str = "") -> str:
     """In Markdown. A worker of another model wrote the words, and its program the patch: both are quoted as data."""
     # The reason of a rejection quotes names of files, which the candidate chose.
     reason = "it broke a guardrail" if decision.rule == "guardrail" else one_line(decision.reason)
@@ -22,6 +22,8 @@ def account(candidate: Candidate, decision: Decision, patch: str) -> str:
     )
     lines = [f"candidate c{candidate.number}: {candidate.status}"]
     lines += [f"- {name}: {one_line(text, 1000)}" for name, text in rows if text]
+    if feedback:
+        lines += ["", "What the verifier said of it.", NOTICE, fence(feedback)]
     if patch:
         more = f"\n[{len(patch) - PATCH_SHOWN:,} more characters]" if len(patch) > PATCH_SHOWN else ""
         lines += ["", "Its patch against the baseline of its time.", NOTICE, fence(patch[:PATCH_SHOWN]) + more]

@@ -32,6 +32,8 @@ class Situation:
     files: Sequence[str]
     learned: Sequence[Lesson] = ()  # what a reflector made of it and still stands, oldest first
     profile: str = ""  # of the baseline, as a program printed it
+    feedback: str = ""  # what the verifier said of the files that the worker starts from
+    remarks: Sequence[tuple[Candidate, str]] = ()  # what it said of the last candidates, newest first
 
 
 def objective_words(settings: Settings) -> str:
@@ -112,6 +114,14 @@ def failure_text(failure: Reflection, room: int) -> str:
     return f"{line}\n{fence(failure.error[-(room - len(line)) :])}"
 
 
+def remark_lines(remarks: Sequence[tuple[Candidate, str]], room: int) -> list[str]:
+    """What the verifier said of each candidate, in about `room` characters."""
+    return [
+        f"{line}\n{fence(text[:room])}"
+        for (_, text), line in zip(remarks, history_lines([each for each, _ in remarks]), strict=True)
+    ]
+
+
 def write_brief(
     settings: Settings,
     situation: Situation,
@@ -164,6 +174,14 @@ def write_brief(
     if situation.profile:
         report = "\n".join(fits(situation.profile.splitlines(), tokens // 5))
         blocks.append(f"### Profile of the baseline\n{NOTICE}\n{fence(report)}")
+    if situation.feedback:
+        blocks.append(f"### What the verifier said of your files\n{NOTICE}\n{fence(situation.feedback[: tokens // 2])}")
+    failed = {item.candidate_id for item in failures}
+    if remarks := [item for item in situation.remarks if item[0].id not in failed]:
+        room = tokens // 2 // len(remarks)
+        blocks.append(
+            "\n".join(["### What the verifier said of the last candidates", NOTICE, *remark_lines(remarks, room)])
+        )
     if failures:
         room = tokens * 4 // 6 // len(failures)  # characters for each, a sixth of the brief in all
         texts = [failure_text(item, room) for item in failures]

@@ -11,6 +11,7 @@ from typing import Any
 from loopsmith import process
 from loopsmith.errors import HarnessError
 from loopsmith.records import Completed, Run, Verdict
+from loopsmith.verify.feedback import read_feedback
 from loopsmith.verify.metrics import read_metrics
 from loopsmith.workflow.schema import Settings
 from loopsmith.workflow.units import format_duration, format_size
@@ -281,4 +282,5 @@ def _run(
         verdict=verdict,
         problem=problem,
         tail=process.tail(done.log) if verdict else "",
+        feedback=read_feedback(done.log),
     )

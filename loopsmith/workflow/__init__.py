@@ -14,7 +14,7 @@ from loopsmith.workflow.agent import (
 )
 from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.describe import affordance, describe
-from loopsmith.workflow.load import Workflow, find, load
+from loopsmith.workflow.load import Workflow, find, from_values, load
 from loopsmith.workflow.render import VARIABLES, render
 from loopsmith.workflow.schema import (
     Budget,
@@ -25,9 +25,7 @@ from loopsmith.workflow.schema import (
     PerRound,
     PerWorker,
     Repeats,
-    Resources,
     Settings,
-    Verify,
     Workspace,
 )
 from loopsmith.workflow.search import Search
@@ -44,6 +42,7 @@ from loopsmith.workflow.units import (
     parse_size,
 )
 from loopsmith.workflow.values import Constraint, MinEffect, Secret, editable_matcher
+from loopsmith.workflow.verify import Resources, Verify
 
 __all__ = [
     "VARIABLES",
@@ -84,6 +83,7 @@ __all__ = [
     "format_money",
     "format_share",
     "format_size",
+    "from_values",
     "load",
     "parse_count",
     "parse_duration",

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from loopsmith.errors import WorkflowError
+from loopsmith.workflow.evaluators import METRICS
 from loopsmith.workflow.front import Data, Problem
 from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.render import template_problems
@@ -77,7 +79,9 @@ class Workflow:
     @property
     def identity(self) -> str:
         """Changes only with what makes results incomparable: objective, verifier, editable and linked files."""
-        settings = self.settings.model_dump(mode="json", include={"objective", "verify"})
+        settings = self.settings.model_dump(
+            mode="json", include={"objective", "verify"}, exclude={"verify": {*METRICS, "program"}}
+        )  # what is left out stands in verify.command
         workspace = self.settings.workspace
         return _sha256([settings, workspace.editable, workspace.link])
 
@@ -154,13 +158,40 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:
         problems += [Problem.at(data.origin(key), message) for key, message in found]
     if settings:
         workflow = Workflow(absolute, text, body, body_line, settings, tuple(overrides), notices)
-        if not workflow.source.is_dir():
-            origin = data.origin(("workspace", "source"))
-            problems.append(Problem.at(origin, f"`workspace.source`: there is no folder `{workflow.source}`"))
+        problems += [Problem.at(data.origin(key), message) for key, message in missing(workflow)]
         if not problems:
             return workflow
     shown = dict.fromkeys(problem.show(str(file)) for problem in sorted(problems, key=_order))
     raise WorkflowError(*shown, notices=notices)
+
+
+def from_values(values: Mapping[str, Any], *, path: Path, text: str, body: str) -> Workflow:
+    """The workflow of settings that a program gives.
+
+    Args:
+        path: absolute; where a file with this `text` stands, or could.
+
+    Raises:
+        WorkflowError: with every problem.
+    """
+    problems = [message for _, message in template_problems(body)]
+    try:
+        workflow = Workflow(path, text, body, 1, Settings.model_validate(dict(values)))
+        problems += [message for _, message in missing(workflow)]
+        if not problems:
+            return workflow
+    except ValidationError as error:
+        problems += [message for _, message in sentences(error)]
+    raise WorkflowError(*dict.fromkeys(problems))
+
+
+def missing(workflow: Workflow) -> Iterator[tuple[tuple[str, str], str]]:
+    """What the settings name and is not there, each as (key, sentence)."""
+    source, evaluator = workflow.source, workflow.settings.verify.evaluator
+    if not source.is_dir():
+        yield ("workspace", "source"), f"`workspace.source`: there is no folder `{source}`"
+    elif evaluator and not (source / evaluator[1]).is_file():
+        yield ("verify", evaluator[0]), f"`verify.{evaluator[0]}`: there is no file `{source / evaluator[1]}`"
 
 
 def read_text(file: Path) -> str:

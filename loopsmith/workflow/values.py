@@ -205,7 +205,7 @@ def _checked_glob(value: str) -> str:
     return text
 
 
-def _relative(value: str) -> str:
+def check_inner_path(value: str) -> str:
     path = PurePosixPath(value)
     if not value.strip() or path.is_absolute() or value.startswith("~") or ".." in path.parts or path == path.parent:
         raise ValueError(f"{quoted(value)} is not a path inside the source folder")
@@ -317,7 +317,7 @@ VariableName = Annotated[str, AfterValidator(_variable_name)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]
-InnerPath = Annotated[str, AfterValidator(_relative)]
+InnerPath = Annotated[str, AfterValidator(check_inner_path)]
 AnyPath = Annotated[Path, BeforeValidator(_path)]
 Number = Annotated[int | float, BeforeValidator(_number)]
 Pattern = Annotated[

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from loopsmith.lessons import Lesson, LessonKind
 from loopsmith.records import Candidate, Status
 from loopsmith.search.categories import CATEGORIES, draw, records
-from loopsmith.search.similar import closest
 from loopsmith.search.planner import EXPIRY, Hypothesis, Plan, dead_ends, distinct, request
+from loopsmith.search.similar import closest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
