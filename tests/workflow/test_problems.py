@@ -94,7 +94,7 @@ EXTRA = [
      "6: `roles`: search.plan is the earlier name of roles.planner; give only roles.planner"),
     ("search: {workers: 0}", "5: `search.workers` must be at least 1, not `0`"),
     ("sandbox: on", "5: `sandbox` must be `auto`, `required` or `off`, not `on`"),
-    ("guardrails: {network: no}", "5: `guardrails.network` must be `none` or `allow`, not `no`"),
+    ("guardrails: {network: no}", "5: `guardrails.network` must be `none`, `verifier` or `allow`, not `no`"),
     ("guardrails:\n  forbid:\n    - ok\n    - '('",
      "8: `guardrails.forbid` item 2: `(` is not a regular expression: missing ), unterminated subpattern at position "
      "0"),
