@@ -155,6 +155,11 @@ def build(found: Found, answers: Answers) -> str | None:
     return "make" if found.has("Makefile") else "true"
 
 
+def artifact(found: Found, answers: Answers) -> str | None:
+    """The folder that builds are written to."""
+    return next((f"{name}/" for name in ("dist", "build", "out") if (found.folder / name).is_dir()), None)
+
+
 def prompt(found: Found, answers: Answers) -> tuple[str, ...] | None:
     """The one file that looks like a prompt."""
     like = editable_matcher(["*prompt*.md", "*prompt*.txt", "*.prompt", "prompts/"])
@@ -197,6 +202,7 @@ def needed(found: Found, commands: list[str]) -> tuple[str, ...]:
 
 GUESSES: dict[str, Callable[[Found, Answers], str | tuple[str, ...] | None]] = {
     "agent": agent,
+    "artifact": artifact,
     "build": build,
     "cases": cases,
     "experiment": experiment,

@@ -36,6 +36,7 @@ class Question(Section):
     file: Text | None = Field(default=None, description="a file that takes the answer")
     many: bool = Field(default=False, description="the answer is a list")
     values: dict[str, Any] = Field(default={}, description="what each answer is written as; others are refused")
+    form: str | Many[Text] = Field(default="", description="what is written, with {} for the answer; none: the answer")
     default: str | None = Field(default=None, description="the answer where nobody says otherwise")
     guess: Text | None = Field(default=None, description="how the answer is looked for in the folder")
 
@@ -49,6 +50,10 @@ class Question(Section):
         Raises:
             UsageError: it is none of `values`.
         """
+        if self.form:
+            words = " ".join(answer) if isinstance(answer, tuple) else answer
+            filled = [form.replace("{}", words) for form in ([self.form] if isinstance(self.form, str) else self.form)]
+            return filled[0] if isinstance(self.form, str) else filled
         if not self.values:
             return list(answer) if self.many else answer
         if answer not in self.values:
