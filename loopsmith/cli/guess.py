@@ -27,9 +27,8 @@ LANGUAGES = {
     "Shell": (".sh",),
 }
 NOT_SOURCE = (
-    ["test_*", "*_test.*", "*.test.*", "*.spec.*", "conftest.py", "tests/", "test/", "spec/", "testdata/"]
-    + ["docs/", "examples/", "setup.py", "noxfile.py", "*.config.*"]
-    + ["golden/", "hidden/"]
+    *("test_*", "*_test.*", "*.test.*", "*.spec.*", "conftest.py", "tests/", "test/", "spec/", "testdata/"),
+    *("docs/", "examples/", "setup.py", "noxfile.py", "*.config.*", "golden/", "hidden/"),
 )
 LISTED = 5  # source files up to which each is named
 # A program and its subcommand, and the file that says that a project is built and tested with them.
@@ -160,11 +159,17 @@ def artifact(found: Found, answers: Answers) -> str | None:
     return next((f"{name}/" for name in ("dist", "build", "out") if (found.folder / name).is_dir()), None)
 
 
-def prompt(found: Found, answers: Answers) -> tuple[str, ...] | None:
+def prompt(found: Found, answers: Answers) -> str | None:
     """The one file that looks like a prompt."""
     like = editable_matcher(["*prompt*.md", "*prompt*.txt", "*.prompt", "prompts/"])
     files = tuple(filter(like, found.files))
-    return files if len(files) == 1 else None
+    return files[0] if len(files) == 1 else None
+
+
+def training(found: Found, answers: Answers) -> tuple[str, ...] | None:
+    """The file that trains, where another one scores it."""
+    files = tuple(path for path in found.files if PurePosixPath(path).name in ("train.py", "training.py"))
+    return files if files and not set(files) & set(command_words(answers)) else None
 
 
 def cases(found: Found, answers: Answers) -> str | None:
@@ -211,4 +216,5 @@ GUESSES: dict[str, Callable[[Found, Answers], str | tuple[str, ...] | None]] = {
     "prompt": prompt,
     "sources": sources,
     "tests": tests,
+    "training": training,
 }

@@ -5,7 +5,7 @@ import inspect
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from loopsmith.verify.runner import Verifier
 from loopsmith.workflow.templates import Question, Template, fit, templates
 from loopsmith.workspace import Sandbox, source_files
 
-FILE = "WORKFLOW.md"
+FILE, EDITABLE = "WORKFLOW.md", "workspace.editable"
 AGENT = Question(
     name="agent",
     ask="Who works: tuner, anthropic:MODEL, openai:MODEL, cli:claude, cli:codex, acp:opencode, ...",
@@ -185,7 +185,7 @@ def answers_for(
             continue
         answers[question.name] = answer
         value = agent_of(str(answer)) if question is AGENT else question.value(answer)
-        values |= dict.fromkeys(question.key, value)
+        values |= {key: [value] if key == EDITABLE and isinstance(value, str) else value for key in question.key}
         if question.file:
             texts[question.file] = f"{answer}\n"
     if missing:

@@ -112,7 +112,7 @@ class Template:
         title = re.search(r"(?m)^#+\s*(.+)$", text)
         found = re.search(r"(?mi)^\W*use (?:it|this)\b.*?\bwhen\W+(.+(?:\n\S.*)*)", text)
         words = " ".join((found[1] if found else title[1] if title else self.name).split())
-        return re.split(r"(?<=[^.])[.;] ", words.replace("`", "") + " ")[0].strip().rstrip(".")
+        return re.split(r"[.;:] ", words.replace("`", "") + " ")[0].strip().rstrip(".")
 
     def files(self, *, example: bool) -> tuple[str, ...]:
         """What is copied, relative to its folder; the README only with the example."""
