@@ -29,7 +29,8 @@ from loopsmith.workspace import Sandbox, source_files
 FILE, EDITABLE = "WORKFLOW.md", "workspace.editable"
 AGENT = Question(
     name="agent",
-    ask="Who works: tuner, anthropic:MODEL, openai:MODEL, cli:claude, cli:codex, acp:opencode, ...",
+    ask="Who works: anthropic:MODEL or openai:MODEL (with a key in ANTHROPIC_API_KEY or OPENAI_API_KEY), cli:claude, "
+    "cli:codex, acp:opencode, or the tuner, which searches constants without a model",
     key=("agent",),
     guess="agent",
 )
@@ -91,8 +92,7 @@ def command_of(template: Template) -> Any:
         ]
     for question in questions_of(template):
         kind = list[str] | None if question.many else str | None
-        words = question.ask + (f" ({', '.join(question.values)})" if question.values else "")
-        parameters.append(option(question.name.replace("-", "_"), kind, None, question.flag, words))
+        parameters.append(option(question.name.replace("-", "_"), kind, None, question.flag, question.words))
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     single = typer.Typer(add_completion=False)
     single.command(name=template.name, help=f"Use it when {template.when}.")(call)
@@ -181,7 +181,7 @@ def answers_for(
         if asks and question.name not in given:
             answer = ask(question, answer)
         if answer is None or answer == ():
-            missing.append(f"{question.flag}: {question.ask}")
+            missing.append(f"{question.flag}: {question.words}")
             continue
         answers[question.name] = answer
         value = agent_of(str(answer)) if question is AGENT else question.value(answer)
@@ -213,11 +213,12 @@ def guessed(template: Template, question: Question, found: Found, answers: Answe
 
 def ask(question: Question, answer: Any) -> Any:
     """A person's answer, or what stands in the brackets."""
-    words = question.ask + (f" ({', '.join(question.values)})" if question.values else "")
-    shown = " ".join(answer) if isinstance(answer, tuple) else answer
+    print(f"\n{question.words}" + (", separated by spaces" if question.many else ""))
     while True:
-        said = typer.prompt(words + (", separated by spaces" if question.many else ""), default=shown).strip()
-        if said in question.values or (said and not question.values):
+        said = typer.prompt(" ", default=" ".join(answer) if isinstance(answer, tuple) else answer).strip()
+        if question.values and said not in question.values:
+            print(f"one of: {', '.join(question.values)}")
+        elif said:
             return tuple(said.split()) if question.many else said
 
 
@@ -258,11 +259,15 @@ def recorded(loaded: workflow.Workflow, source: Path, command: str, makes: Seque
 
 
 def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:
-    """Write files; None removes one."""
+    """Write files; None removes one, and folders that are empty then."""
     for name, content in contents.items():
         path = folder / name
         if content is None:
             path.unlink(missing_ok=True)
+            for parent in path.parents:
+                if parent == folder or not parent.is_dir() or any(parent.iterdir()):
+                    break
+                parent.rmdir()
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

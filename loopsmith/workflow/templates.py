@@ -22,7 +22,7 @@ from loopsmith.workflow.section import Section
 from loopsmith.workflow.values import Many, Text, editable_matcher
 
 SETTINGS = "template.yaml"
-EXAMPLE = re.compile(r"[ \t]# example$")
+EXAMPLE = re.compile(r"\s# example$")
 _PLAIN = re.compile(r"[A-Za-z_/][\w./*+-]*")
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
@@ -43,6 +43,11 @@ class Question(Section):
     @property
     def flag(self) -> str:
         return f"--{self.name}"
+
+    @property
+    def words(self) -> str:
+        """The question, with the answers that there are."""
+        return self.ask + (f" ({', '.join(self.values)})" if self.values else "")
 
     def value(self, answer: str | tuple[str, ...]) -> Any:
         """The answer as it is written.

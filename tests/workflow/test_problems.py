@@ -292,7 +292,8 @@ def test_a_missing_file_and_a_folder_without_workflow_are_named(write, tmp_path)
     (tmp_path / "empty").mkdir()
     assert problems_of(Path("nope.md")) == ["nope.md: there is no such file"]
     assert problems_of(Path("empty")) == [
-        "empty: this folder holds neither WORKFLOW.md nor program.md; name the workflow's file"
+        "empty: this folder holds neither WORKFLOW.md nor program.md; name the workflow's file, "
+        "or write one with `loopsmith init`"
     ]
     assert problems_of(None) == [
         "the present folder holds neither WORKFLOW.md nor program.md; name the workflow's file"
