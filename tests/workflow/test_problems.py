@@ -296,7 +296,8 @@ def test_a_missing_file_and_a_folder_without_workflow_are_named(write, tmp_path)
         "or write one with `loopsmith init`"
     ]
     assert problems_of(None) == [
-        "the present folder holds neither WORKFLOW.md nor program.md; name the workflow's file"
+        "the present folder holds neither WORKFLOW.md nor program.md; name the workflow's file, "
+        "or write one with `loopsmith init`"
     ]
     assert problems_of(Path("/dev/null")) == ["/dev/null: this is not a regular file"]
     assert problems_of(Path("x" * 5000)) == [f"{'x' * 5000}: it cannot be read: file name too long"]
