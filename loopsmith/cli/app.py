@@ -16,6 +16,7 @@ from loopsmith.campaign import review
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
+from loopsmith.cli.init import app as init_app
 from loopsmith.cli.run import run_workflow
 from loopsmith.errors import UsageError
 from loopsmith.records import Event
@@ -28,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(init_app, name="init")
 
 WorkflowArgument = Annotated[
     Path | None, typer.Argument(metavar="[WORKFLOW.md]", help="Default: ./WORKFLOW.md, then ./program.md.")

@@ -10,7 +10,8 @@
     )
 
 The parent process owns inputs, reference, clock and the metrics line. The candidate runs in a child process with no
-way to them but its answers, each of which is checked.
+way to them but its answers, each of which is checked. For a candidate that is a program, not a function, `run` starts a
+command to which given files look empty, and measures it.
 """
 
 from importlib import import_module
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from loopsmith.harness.channel import Rejected
     from loopsmith.harness.measurement import Measured, measure, verify
     from loopsmith.harness.metric import rate, seconds
+    from loopsmith.harness.program import Ran, run
 
-__all__ = ["Measured", "Rejected", "library", "measure", "python", "rate", "seconds", "verify"]
+__all__ = ["Measured", "Ran", "Rejected", "library", "measure", "python", "rate", "run", "seconds", "verify"]
 
 _HOMES = {"library": "candidate", "python": "candidate", "rate": "metric", "seconds": "metric", "Rejected": "channel"}
+_HOMES |= {"Ran": "program", "run": "program"}
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,7 @@ class Verifier:
         self._settings = settings.verify
         metrics = (settings.objective.metric, *settings.verify.constraints, *settings.decide.secondary)
         self._needed = tuple(dict.fromkeys(metrics))
-        self._network = settings.guardrails.network == "allow"
+        self._network = settings.guardrails.network != "none"
         self._sandbox = sandbox
 
     async def run(

@@ -118,7 +118,8 @@ def _find(path: Path | None) -> Path:
         if (file := (path or Path()) / name).is_file():
             return file
     where = f"{path}: this folder" if path else "the present folder"
-    raise WorkflowError(f"{where} holds neither {' nor '.join(DEFAULT_FILES)}; name the workflow's file")
+    names = " nor ".join(DEFAULT_FILES)
+    raise WorkflowError(f"{where} holds neither {names}; name the workflow's file, or write one with `loopsmith init`")
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Workflow:

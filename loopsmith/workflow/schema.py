@@ -208,7 +208,9 @@ class Guardrails(Section):
     forbid: Many[Pattern] = Field(default=(), description="regular expressions that no added line may match")
     freeze: Many[Identifier] = Field(default=(), description="names whose value may not change, such as SEED")
     imports: Imports = Field(default=Imports(), description="modules that Python may not start to import")
-    network: Literal["none", "allow"] = Field(default="none", description="for the verifier and a worker's commands")
+    network: Literal["none", "verifier", "allow"] = Field(
+        default="none", description="who has one: nobody, the verifier's commands alone, or a worker's commands too"
+    )
 
 
 class Memory(Section):

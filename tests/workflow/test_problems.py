@@ -94,7 +94,7 @@ EXTRA = [
      "6: `roles`: search.plan is the earlier name of roles.planner; give only roles.planner"),
     ("search: {workers: 0}", "5: `search.workers` must be at least 1, not `0`"),
     ("sandbox: on", "5: `sandbox` must be `auto`, `required` or `off`, not `on`"),
-    ("guardrails: {network: no}", "5: `guardrails.network` must be `none` or `allow`, not `no`"),
+    ("guardrails: {network: no}", "5: `guardrails.network` must be `none`, `verifier` or `allow`, not `no`"),
     ("guardrails:\n  forbid:\n    - ok\n    - '('",
      "8: `guardrails.forbid` item 2: `(` is not a regular expression: missing ), unterminated subpattern at position "
      "0"),
@@ -296,10 +296,12 @@ def test_a_missing_file_and_a_folder_without_workflow_are_named(write, tmp_path)
     (tmp_path / "empty").mkdir()
     assert problems_of(Path("nope.md")) == ["nope.md: there is no such file"]
     assert problems_of(Path("empty")) == [
-        "empty: this folder holds neither WORKFLOW.md nor program.md; name the workflow's file"
+        "empty: this folder holds neither WORKFLOW.md nor program.md; name the workflow's file, "
+        "or write one with `loopsmith init`"
     ]
     assert problems_of(None) == [
-        "the present folder holds neither WORKFLOW.md nor program.md; name the workflow's file"
+        "the present folder holds neither WORKFLOW.md nor program.md; name the workflow's file, "
+        "or write one with `loopsmith init`"
     ]
     assert problems_of(Path("/dev/null")) == ["/dev/null: this is not a regular file"]
     assert problems_of(Path("x" * 5000)) == [f"{'x' * 5000}: it cannot be read: file name too long"]

@@ -1,0 +1,1 @@
+"$LOOPSMITH_PYTHON" -m pytest

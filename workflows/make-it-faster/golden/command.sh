@@ -1,0 +1,1 @@
+python3 medians.py 7 12000

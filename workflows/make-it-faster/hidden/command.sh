@@ -1,0 +1,1 @@
+python3 medians.py 81 9000
