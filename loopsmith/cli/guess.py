@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from loopsmith.cli.run import DEFAULT_MODELS
+from loopsmith.library.run import DEFAULT_MODELS
 from loopsmith.workflow import editable_matcher
 
 LANGUAGES = {

@@ -20,8 +20,8 @@ from loopsmith import process, workflow
 from loopsmith.agents.tuner import Tuner
 from loopsmith.cli.check import problems_of
 from loopsmith.cli.guess import GUESSES, Answers, Found, needed
-from loopsmith.cli.run import DEFAULT_MODELS
 from loopsmith.errors import LoopsmithError, UsageError, WorkflowError
+from loopsmith.library.run import DEFAULT_MODELS
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow.templates import Question, Template, fit, templates
 from loopsmith.workspace import Sandbox, source_files

@@ -56,7 +56,7 @@ PRESETS = {
         ),
     ),
     "gemini": Preset(
-        argv=("gemini", "--acp"),
+        argv=("gemini", "--acp", "--skip-trust"),
         install="npm install -g @google/gemini-cli",
         login="run `gemini` once by hand, or set GEMINI_API_KEY",
         keys=(

@@ -196,5 +196,8 @@ def test_a_real_program_does_a_whole_campaign_over_acp(name, tmp_path, monkeypat
     assert view["best"]["value"] == 15.0
     assert view["usage"]["cost_usd"] > 0
     told = "Write down at once what you learned" in json.dumps(url.requests)  # of the tool `note`
-    assert told or name == "qwen"  # which shows its model such tools only when that searches for them
+    assert told or name in (
+        "gemini",
+        "qwen",
+    )  # whose models see such tools later, or on a search
     assert list(users.iterdir()) == [], "the user's own settings are left alone"
