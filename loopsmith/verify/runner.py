@@ -80,7 +80,7 @@ class Verifier:
         try:
             run = await self._steps(job, log, seed, check, measure)
         finally:
-            if self._sandbox.landlock is not None:
+            if self._sandbox.shares_tmp:
                 remove_folder(job.tmp)
         notes = {**clocks.notes(), **({"leftover_processes": job.leftovers} if job.leftovers else {})}
         if changed := job.changed or (protection.changed() if protection else ()):
@@ -117,7 +117,7 @@ class Verifier:
                     return done
             return await self._command(command, job, log)
         finally:
-            if self._sandbox.landlock is not None:
+            if self._sandbox.shares_tmp:
                 remove_folder(job.tmp)
 
     async def _steps(self, job: "_Job", log: Path, seed: int, check: bool, measure: bool) -> Run:
@@ -137,7 +137,7 @@ class Verifier:
             step_log.unlink()
         if built is not None:  # what a check left could stand in the verifier's way, and other runs have no checks
             remove_new(job.folder, built)
-            if self._sandbox.landlock is not None:
+            if self._sandbox.shares_tmp:
                 remove_folder(job.tmp)
         if not measure:
             return Run(seed=seed, metrics={}, seconds=0.0, log=None)
@@ -154,7 +154,7 @@ class Verifier:
 
     async def _command(self, command: str, job: "_Job", log: Path, *, setup: bool = False) -> Completed:
         tmp = None
-        if self._sandbox.landlock is not None:  # which cannot give each command a /tmp of its own
+        if self._sandbox.shares_tmp:  # which cannot give each command a /tmp of its own
             tmp = job.tmp
             tmp.mkdir(exist_ok=True)
         # Git must not find the user's repository, in which loopsmith's own folder may lie.

@@ -17,7 +17,7 @@ from pathlib import Path
 from loopsmith import process
 from loopsmith.errors import HarnessError
 from loopsmith.process import Limits
-from loopsmith.workspace import confine
+from loopsmith.workspace import confine, seatbelt
 from loopsmith.workspace.source import hidden_paths
 from loopsmith.workspace.visible import PRIVATE, homes, packages, programs
 
@@ -31,6 +31,7 @@ UNPROTECTED = (
     "commands can use the network",
     "commands can see and signal other processes",
 )
+SEATBELT_MISSING = (UNPROTECTED[1], UNPROTECTED[4], "commands can read the temporary files of other programs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Sandbox:
     devices: tuple[str, ...] = ()
     limits: Limits | None = None
     landlock: Landlock | None = None  # in place of bwrap
+    seatbelt: str | None = None  # sandbox-exec, in place of both
 
     @property
     def available(self) -> bool:
@@ -72,7 +74,14 @@ class Sandbox:
 
     @property
     def kind(self) -> str:
-        return "bubblewrap" if self.program else "landlock" if self.landlock else "none"
+        return (
+            "bubblewrap" if self.program else "landlock" if self.landlock else "seatbelt" if self.seatbelt else "none"
+        )
+
+    @property
+    def shares_tmp(self) -> bool:
+        """Whether it cannot give a command a /tmp of its own, and is to be given a folder for temporary files."""
+        return self.landlock is not None or self.seatbelt is not None
 
     @classmethod
     def detect(
@@ -136,22 +145,38 @@ class Sandbox:
             second = replace(confined, landlock=landlock, missing=missing, reason=reason)
             if not second.fault():
                 return second
+        if (program := shutil.which("sandbox-exec")) is not None:
+            third = replace(confined, seatbelt=program, reason=reason, missing=SEATBELT_MISSING)
+            if not third.fault():
+                held = third.cuts_off()
+                missing = (*third.missing, *(() if held else (UNPROTECTED[3],)), *unheld(limits, own_users=False))
+                return replace(third, missing=missing)
         return cls(reason=reason, limits=limits, missing=(*UNPROTECTED, *unheld(limits, own_users=False)))
 
     def fault(self) -> str:
         """Why a command cannot be run inside; empty when it can, and cannot write elsewhere."""
-        name = "Landlock" if self.landlock else "bubblewrap (bwrap)"
+        name = {"landlock": "Landlock", "seatbelt": "sandbox-exec"}.get(self.kind, "bubblewrap (bwrap)")
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
-            command = f": > made; : > {other}/made"
-            argv = self.wrap(["/bin/sh", "-c", command], folder=Path(folder), network=False)
+            Path(other, "hidden").touch()
+            command = f": > made; : > {other}/made; cat {other}/hidden && : > seen"
+            argv = self.wrap(["/bin/sh", "-c", command], folder=Path(folder), hide=[Path(other)], network=False)
             try:
                 tried = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=20)
             except (OSError, subprocess.TimeoutExpired) as error:
                 return f"{name} does not run here: {error}"
-            if Path(folder, "made").exists() and not Path(other, "made").exists():
+            made, seen = Path(folder, "made").exists(), Path(folder, "seen").exists()
+            if made and not seen and not Path(other, "made").exists():
                 return ""
         said = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
         return f"{name} cannot make a sandbox here: {said[-1]}"
+
+    def cuts_off(self) -> bool:
+        """Whether a command without the network is seen to have none; only asked of `sandbox-exec`."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                return seatbelt.cuts_off(self.wrap(seatbelt.PYTHON, folder=Path(folder), network=False))
+            except (OSError, subprocess.TimeoutExpired):
+                return False
 
     def shell(self, command: str) -> list[str]:
         """The arguments that run a command line with sh, held to the limits that the kernel keeps."""
@@ -189,6 +214,10 @@ class Sandbox:
         seen = (*self.read_only, *(path.resolve() for path in read_only))
         if self.landlock is not None:
             return self._confined(argv, folder, tuple(writable), seen, hidden, tmp, network)
+        if self.seatbelt is not None:
+            own = (folder, *((tmp,) if tmp else ()), *writable)
+            rules = seatbelt.profile(writable=own, hidden=hidden, seen=seen, network=network)
+            return ["/usr/bin/env", f"TMPDIR={(tmp or folder).resolve()}", self.seatbelt, "-p", rules, *argv]
         if self.program is None:
             return list(argv)
         mounts: dict[Path, tuple[str, ...]] = {path: ("--tmpfs", str(path)) for path in PRIVATE if path.is_dir()}
