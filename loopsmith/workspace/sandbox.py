@@ -74,9 +74,8 @@ class Sandbox:
 
     @property
     def kind(self) -> str:
-        return (
-            "bubblewrap" if self.program else "landlock" if self.landlock else "seatbelt" if self.seatbelt else "none"
-        )
+        held = {"bubblewrap": self.program, "landlock": self.landlock, "seatbelt": self.seatbelt}
+        return next((name for name, there in held.items() if there), "none")
 
     @property
     def shares_tmp(self) -> bool:
@@ -158,7 +157,7 @@ class Sandbox:
         name = {"landlock": "Landlock", "seatbelt": "sandbox-exec"}.get(self.kind, "bubblewrap (bwrap)")
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
             Path(other, "hidden").touch()
-            command = f": > made; : > {other}/made; cat {other}/hidden && : > seen"
+            command = f": > made; cat {other}/hidden && : > seen; : > {other}/made"
             argv = self.wrap(["/bin/sh", "-c", command], folder=Path(folder), hide=[Path(other)], network=False)
             try:
                 tried = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=20)
@@ -172,9 +171,10 @@ class Sandbox:
 
     def cuts_off(self) -> bool:
         """Whether a command without the network is seen to have none; only asked of `sandbox-exec`."""
+        python = (sys.executable, "-I", "-S", "-c")
         with tempfile.TemporaryDirectory() as folder:
             try:
-                return seatbelt.cuts_off(self.wrap(seatbelt.PYTHON, folder=Path(folder), network=False))
+                return seatbelt.cuts_off(self.wrap(python, folder=Path(folder), network=False))
             except (OSError, subprocess.TimeoutExpired):
                 return False
 
