@@ -90,8 +90,9 @@ def measure(
         calls: how many timed batches.
         batch: calls in a batch; by default one, or as many as make a fast function last 20 ms.
         enough: seconds of timed work, after which a slow candidate is spared the rest, but not before three.
-        clock: what the seconds are of: `wall`, from question to answer; or `cpu`, what the candidate's process used of
-            the processor, all its threads together, which a busy machine disturbs less (Linux; elsewhere `wall`).
+        clock: what counts from question to answer: `wall`, all of it; or `cpu`, without the time for which another
+            program had the processor, and never below the CPU time of all threads together. On a busy machine that is
+            steadier. Where the kernel does not tell (other than Linux), it is `wall`.
         rtol, atol: tolerance of floats against the reference; none by default.
         timeout: seconds for one batch.
         load_seconds: CPU time that the candidate may take before it is asked the first time, and between calls.
@@ -109,9 +110,10 @@ def measure(
     home, script = _home(folder)
     if reference is None and check is None:
         raise UsageError("harness: give `reference` or `check`, so that answers can be checked")
-    if clock == "cpu" and candidate.device is not None:
-        raise UsageError("harness: the clock `cpu` does not see what a device does; leave out `clock`")
-    spent = _cpu if clock == "cpu" and sys.platform == "linux" else _wall
+    if clock == "cpu" and (candidate.device is not None or processes):
+        unseen = "a device" if candidate.device is not None else "another process"
+        raise UsageError(f"harness: the clock `cpu` does not see what {unseen} does; leave out `clock`")
+    spent = _awake if clock == "cpu" else _wall
     judge = _Judge(reference, check, rtol, atol)
     rng = random.Random(int(os.environ.get("LOOPSMITH_SEED") or 0))
     draw = _Inputs(inputs, rng, candidate)
@@ -188,8 +190,8 @@ def _wall(answer: Answer) -> float:
     return answer.seconds
 
 
-def _cpu(answer: Answer) -> float:
-    return answer.cpu
+def _awake(answer: Answer) -> float:
+    return answer.awake
 
 
 class _Empty:
