@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy
 
 Args = tuple[Any, ...]
+TINY, SMALL, USUAL, LARGE = range(4)  # sizes: for an interpreter, for a trial, for a processor, for a GPU
 
 
 class Problem(NamedTuple):
@@ -13,7 +14,7 @@ class Problem(NamedTuple):
 
     arguments: list[str]  # types of the C function, the result's pointer last
     shape: Callable[..., tuple[int, ...]]  # of the result
-    inputs: Callable[[Any, bool], Args]  # of a timed call; small or not
+    inputs: Callable[[Any, int], Args]  # of a timed call, in one of the sizes
     cases: Callable[[Any], list[Args]]  # of calls that are only checked
     reference: Callable[..., Any]
     tolerance: dict[str, float]
@@ -35,8 +36,8 @@ def matrices(rng, m, n, k):
     return m, n, k, a, b
 
 
-def matmul_inputs(rng, small):
-    low, high = (71, 99) if small else (681, 721)
+def matmul_inputs(rng, size):
+    low, high = [(21, 41), (71, 99), (681, 721), (4001, 4097)][size]
     return matrices(rng, *(rng.randrange(low, high, 2) for _ in range(3)))  # odd: no row but the first is aligned
 
 
@@ -59,8 +60,8 @@ def rows_of(rng, rows, columns, spread):
     return rows, columns, x
 
 
-def softmax_inputs(rng, small):
-    rows, low, high = (48, 301, 399) if small else (512, 3901, 4099)
+def softmax_inputs(rng, size):
+    rows, low, high = [(8, 301, 399), (48, 301, 399), (512, 3901, 4099), (8192, 7901, 8099)][size]
     return rows_of(rng, rows, rng.randrange(low, high, 2), rng.uniform(1, 5))
 
 
@@ -93,10 +94,10 @@ def sparse(rng, rows, width, mean):
     return rows, entries, starts, columns, values, draw.uniform(-1, 1, width).astype(numpy.float32)
 
 
-def spmv_inputs(rng, small):
-    if small:
-        return sparse(rng, rng.randrange(900, 1000), 800, 10)
-    return sparse(rng, rng.randrange(54_000, 56_000), rng.randrange(180_000, 190_000), 16)
+def spmv_inputs(rng, size):
+    rows, width, mean = [(50, 60, 6), (950, 800, 10), (55_000, 185_000, 16), (2_000_000, 6_000_000, 16)][size]
+    rows, width = (rng.randrange(each - each // 30, each + each // 30 + 1) for each in (rows, width))
+    return sparse(rng, rows, width, mean)
 
 
 def spmv_cases(rng):
