@@ -48,29 +48,37 @@ def build(source: Path, symbol: str, *options: str) -> tuple[Path, str]:
     (folder / source.name).write_bytes(source.read_bytes())
     text, found = folder / "read.i", folder / "read.d"
     headers = run(folder, *FLAGS, "-E", "-H", "-MD", "-MF", found.name, source.name, "-o", text.name)
-    check_files(folder, found.read_text(), source.name)
-    check_words(folder, text.read_text(), headers)
+    places = search_places(folder)
+    check_files(folder, found.read_text(), source.name, places)
+    check_words(folder, text.read_text(), headers, places)
     said = run(folder, *FLAGS, *options, "-c", text.name, "-o", "kernel.o")
     check_symbols(folder, symbol)
     run(folder, "-shared", "kernel.o", "-o", "kernel.so", "-lm")
     return folder / "kernel.so", said
 
 
-def check_files(folder: Path, rule: str, own: str) -> None:
-    """The compiler read the kernel and system headers, nothing else."""
+def search_places(folder: Path) -> list[str]:
+    """The folders of system headers, as the compiler names them."""
     listing = run(folder, "-E", "-v", "-x", "c", os.devnull, "-o", os.devnull)
     places = listing.partition("#include <...> search starts here:\n")[2].partition("\nEnd of search list")[0]
-    system = [os.path.realpath(line.strip().removesuffix(" (framework directory)")) for line in places.splitlines()]
+    return [line.strip().removesuffix(" (framework directory)") for line in places.splitlines()]
+
+
+def check_files(folder: Path, rule: str, own: str, places: list[str]) -> None:
+    """The compiler read the kernel and system headers, nothing else."""
+    system = [os.path.realpath(place) for place in places]
     for path in rule.replace("\\\n", " ").partition(":")[2].split():
         real = os.path.realpath(folder / path)
         if path != own and not any(real.startswith(each + os.sep) for each in system):
             raise Refused(f"{own} includes {path}, which is no system header")
 
 
-def check_words(folder: Path, text: str, headers: str) -> None:
+def check_words(folder: Path, text: str, headers: str, places: list[str]) -> None:
     """No line has a word that decides more than code, but those that system headers have by themselves."""
     direct = [line.removeprefix(". ") for line in headers.splitlines() if line.startswith(". ")]
-    (folder / "headers.c").write_text("".join(f'#include "{path}"\n' for path in direct))
+    for place in sorted(places, key=len, reverse=True):
+        direct = [path.removeprefix(place + os.sep) for path in direct]
+    (folder / "headers.c").write_text("".join(f"#include <{path}>\n" for path in direct))
     run(folder, *FLAGS, "-E", "headers.c", "-o", "headers.i")
     own = set(lines((folder / "headers.i").read_text()))
     for line in lines(text):
