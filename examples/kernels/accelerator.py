@@ -1,4 +1,4 @@
-"""The Triton side of the verifier: kernels on an NVIDIA GPU, or with tiny inputs in Triton's interpreter without one."""
+"""The Triton side of the verifier: kernels on an NVIDIA GPU, or with tiny inputs in Triton's interpreter."""
 
 import os
 import sys
@@ -89,4 +89,4 @@ def roofline() -> dict[str, float]:
 
 def choose(small: bool) -> None:
     if not small and not torch.cuda.is_available():
-        sys.exit("there is no NVIDIA GPU that PyTorch can use; `--triton --small` tries a kernel in Triton's interpreter")
+        sys.exit("there is no NVIDIA GPU that PyTorch can use; with --small Triton's interpreter tries the kernel")

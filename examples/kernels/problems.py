@@ -26,8 +26,8 @@ def generator(rng):
     return numpy.random.default_rng(rng.getrandbits(64))
 
 
-# Matrix times matrix. The tolerance is five times the error of single precision at these sizes, and a tenth of what half
-# precision would cost.
+# Matrix times matrix. The tolerance is five times the error of single precision at these sizes, and a tenth of what
+# half precision would cost.
 
 
 def matrices(rng, m, n, k):
@@ -66,8 +66,11 @@ def softmax_inputs(rng, size):
 
 
 def softmax_cases(rng):
-    found = [rows_of(rng, rng.randrange(1, 9), columns, spread) for columns in (1, 2, 3, 15, 16, 17, 63, 130, 1023)
-             for spread in (1, 40)]
+    found = [
+        rows_of(rng, rng.randrange(1, 9), columns, spread)
+        for columns in (1, 2, 3, 15, 16, 17, 63, 130, 1023)
+        for spread in (1, 40)
+    ]
     found.append((2, 70, numpy.full((2, 70), 3.0e38, numpy.float32)))
     far = numpy.zeros((3, 50), numpy.float32)
     far[0, 7], far[1, 49], far[2, 0] = 1.0e4, 88.0, -3.0e38

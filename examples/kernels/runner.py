@@ -10,7 +10,9 @@ os.environ["TRITON_CACHE_DIR"] = os.path.join(os.environ["TMPDIR"], "triton")
 def called(name):
     def call(*args):
         if not loaded:
-            spec = importlib.util.spec_from_file_location("kernel", Path(__file__).resolve().parent / name / "kernel.py")
+            spec = importlib.util.spec_from_file_location(
+                "kernel", Path(__file__).resolve().parent / name / "kernel.py"
+            )
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             loaded.append(getattr(module, name))

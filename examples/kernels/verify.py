@@ -10,8 +10,8 @@ shares of these that the kernel has. Everything on one thread.
 `--triton` takes `kernel.py` in place of `kernel.c`, larger inputs, and PyTorch as the library, all on an NVIDIA GPU.
 `--small` is a trial of the verifier with inputs too small to tell anything; of Triton, in its interpreter.
 
-`loopsmith.harness` runs the kernel in a process of its own, draws inputs from LOOPSMITH_SEED, holds the clock and checks
-each answer.
+`loopsmith.harness` runs the kernel in a process of its own, draws inputs from LOOPSMITH_SEED, holds the clock and
+checks each answer.
 """
 
 import os
@@ -24,8 +24,9 @@ if not TRITON:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 elif SMALL_ONLY:
     os.environ["TRITON_INTERPRET"] = "1"
-# Memory that was used once stays with the process, so that no call pays for the kernel's zeroing of fresh pages (glibc).
-os.environ.update(MALLOC_MMAP_THRESHOLD_=str(4 << 30), MALLOC_TRIM_THRESHOLD_=str(4 << 30), MALLOC_TOP_PAD_=str(1 << 24))
+# Memory that was used once stays with the process: no call pays for fresh pages, which the system zeroes (glibc).
+os.environ.update(MALLOC_MMAP_THRESHOLD_=str(4 << 30), MALLOC_TRIM_THRESHOLD_=str(4 << 30))
+os.environ["MALLOC_TOP_PAD_"] = str(1 << 24)
 FOLDER = Path(__file__).resolve().parent
 sys.path.append(str(FOLDER))
 

@@ -242,3 +242,8 @@ def test_the_workflows_are_valid_and_the_tuner_finds_their_constants(path):
     workflow = load(path)
     source = path.parent / workflow.settings.workspace.source
     Tuner(workflow.settings.agent).check(source, workflow.settings.workspace.editable)
+
+
+@pytest.mark.parametrize("name", ["build.py", "roofline.c"])
+def test_the_template_builds_as_the_examples_do(name):
+    assert (TEMPLATE / name).read_bytes() == (KERNELS / name).read_bytes()

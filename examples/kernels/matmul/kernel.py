@@ -1,4 +1,4 @@
-"""c = a b in single precision, in Triton: a is m x k, b is k x n, row by row. One program a tile of c, in no special order."""
+"""c = a b in single precision, in Triton: a is m x k, b is k x n, row by row. One program a tile of c."""
 
 import torch
 import triton
