@@ -234,7 +234,10 @@ def test_a_campaign_of_the_tuner_runs_from_the_template(tmp_path):
     assert view["baseline"]["value"] > 0
 
 
-@pytest.mark.parametrize("path", [*(KERNELS / name / "WORKFLOW.md" for name in NAMES), TEMPLATE / "WORKFLOW.md"])
+FILES = [KERNELS / name / file for name in NAMES for file in ("WORKFLOW.md", "TRITON.md")]
+
+
+@pytest.mark.parametrize("path", [*FILES, TEMPLATE / "WORKFLOW.md"])
 def test_the_workflows_are_valid_and_the_tuner_finds_their_constants(path):
     from loopsmith.agents.tuner import Tuner
     from loopsmith.workflow import load
