@@ -6,7 +6,8 @@ of the machine cancel out in both. The spread is that of Student's t with four d
 (Lange, Little and Taylor, JASA 1989): one stalled run in ten does not move it much, and unlike the median deviation it
 is usable with four differences. It is scaled to be the standard deviation where noise is Gaussian.
 
-All values are shares of the baseline's level; of a baseline at zero, in the metric's own unit.
+All values are shares of the level of what was run, so that a candidate with ten times the baseline's rate, which varies
+as much for its size, does not look like ten times the noise; of a baseline at zero, they are in the metric's own unit.
 """
 
 import itertools
@@ -69,7 +70,7 @@ def pool(series: Sequence[Sequence[float]], confirmations: Sequence[Sequence[Pai
     for pairs in confirmations:
         if len(pairs) < 2:
             continue
-        size, count = _level([pair[0] for pair in pairs]), len(pairs)
+        size, count = _level_of_pairs(pairs), len(pairs)
         gains = [(value - baseline) / size for baseline, value in pairs]
         middle = math.fsum(gains) / count
         share = (count - 1) / count
@@ -152,6 +153,12 @@ def median(values: Sequence[float]) -> float:
 
 def _level(values: Sequence[float]) -> float:
     return abs(median(values)) or 1.0
+
+
+def _level_of_pairs(pairs: Sequence[Pair]) -> float:
+    """Of both sides, their quadratic mean: the variances of two runs add, each in proportion to its level squared."""
+    baseline, candidate = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
+    return math.hypot(baseline / math.sqrt(2), candidate / math.sqrt(2)) if baseline else 1.0
 
 
 def _likelihood(values: Sequence[float], weights: Sequence[float], start: float, freedom: float) -> float:

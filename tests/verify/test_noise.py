@@ -31,6 +31,13 @@ def test_pairs_teach_the_noise_whatever_their_effect():
     assert 0.012 < found.spread < 0.035
 
 
+@pytest.mark.parametrize("times", [0.05, 12.0])
+def test_a_very_large_gain_does_not_look_like_noise(times):
+    rng = numpy.random.default_rng(3)
+    pairs = list(zip(runs(rng, 30), runs(rng, 30, centre=100.0 * times), strict=True))
+    assert pool([], [pairs]).spread == pytest.approx(0.02, rel=0.35)
+
+
 def test_one_pair_teaches_nothing():
     assert pool([], [[(1.0, 2.0)]]).freedom == 0
 
