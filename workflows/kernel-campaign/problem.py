@@ -26,7 +26,8 @@ def matrices(rng, m, n, k):
 
 def inputs(rng, small):
     """Of one timed call, drawn anew for each."""
-    return matrices(rng, *(rng.randrange(*((41, 60) if small else (301, 340))) for _ in "mnk"))
+    low, high = (41, 61) if small else (301, 341)
+    return matrices(rng, *(rng.randrange(low, high, 2) for _ in "mnk"))  # odd, so that no shape is aligned
 
 
 def corners(rng):

@@ -34,7 +34,7 @@ def main(small: bool) -> None:
         "inputs": lambda rng: problem.inputs(rng, small),
         "reference": problem.reference,
         "metric": harness.rate(problem.METRIC, problem.work, at_most=bound * SLACK),
-        "calls": 12,
+        "calls": 40,
         "batch": 1,
         "enough": 0.5,
         "timeout": 10,
