@@ -13,9 +13,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from loopsmith.errors import HarnessError, LoopsmithError
+from loopsmith.harness.lockdown import FORKS
 
 LINES = 15  # of what a failed candidate printed are shown
 STOPPING = 1.0  # seconds to wait for a process to stand still; one that does not is found by what it uses
+SCHEDSTAT = "/proc/{}/schedstat"
 QUIET = 0.02  # seconds of CPU time that a stopped process may have used by the clock's ticks
 
 
@@ -26,12 +28,25 @@ class Rejected(LoopsmithError):
 
 
 class Answer(NamedTuple):
-    """Results still packed, their memory, the seconds from question to answer, and the CPU time of the child."""
+    """Results still packed, their memory, and the seconds from question to answer.
+
+    Of these, `waited` are those in which the child or this process was ready and had no processor; None where the
+    kernel does not tell, or where the child can leave work to other processes. `cpu` is the child's CPU time.
+    """
 
     results: list[Any]
     memory: bytearray
     seconds: float
     cpu: float
+    waited: float | None
+
+    @property
+    def awake(self) -> float:
+        """The seconds without those in which another program had the processor, and never below the CPU time.
+
+        So the work of all threads counts, and so does waiting for anything else, such as a sleep, a disk or a device.
+        """
+        return self.seconds if self.waited is None else max(self.cpu, self.seconds - self.waited)
 
 
 class Child:
@@ -64,6 +79,7 @@ class Child:
         theirs.close()
         self._pid, self._handle = self._spawned, -1
         self._idle: float | None = None  # CPU time when it was stopped
+        self._waited: float | None = None  # of the last question
         how = {
             "folder": folder,
             "writable": self._temporary,
@@ -118,11 +134,11 @@ class Child:
         """
         before = self.cpu()
         answer, seconds = self.ask("call", memory, calls=calls, key=None)
-        used = self.cpu() - before
+        used, waited = self.cpu() - before, self._waited
         results, content = self._results_of(answer)
         if len(results) != len(calls):
             raise Rejected("wrong: an answer that is not one")
-        return Answer(results, content, seconds, used)
+        return Answer(results, content, seconds, used, waited)
 
     def call_on_device(self, calls: Sequence[Any], memory: int | None, key: int) -> tuple[Answer, Any, Any]:
         """As `call`, for tensors that it holds; gives a digest and a skeleton of the results too (see `tensors`)."""
@@ -132,7 +148,7 @@ class Child:
         results, content = self._results_of(self.ask("results")[0])
         if len(results) != len(calls):
             raise Rejected("wrong: an answer that is not one")
-        return Answer(results, content, seconds, used), answer.get("digest"), answer.get("skeleton")
+        return Answer(results, content, seconds, used, None), answer.get("digest"), answer.get("skeleton")
 
     def arguments(self) -> tuple[list[Any], bytearray]:
         """The arguments of the last calls as the candidate left them, packed, and their memory."""
@@ -160,6 +176,7 @@ class Child:
         self._check_quiet()
         self._channel.settimeout(self._timeout)
         try:
+            waiting = self._waiting()
             began = time.perf_counter()
             self._go_on()
             sent = self._channel.sendmsg([question], extra)
@@ -167,6 +184,8 @@ class Child:
                 self._channel.sendall(memoryview(question)[sent:])
             line = self._receive(began + self._timeout)
             seconds = time.perf_counter() - began
+            now = self._waiting()  # before it is stopped, for which it may have to wait as well
+            self._waited = None if waiting is None or now is None else now - waiting
             self._hold()
         except TimeoutError:
             raise Rejected(f"took longer than {self._timeout:g} s{self._said()}") from None
@@ -191,6 +210,19 @@ class Child:
             with suppress(OSError):  # the clock of another process: see clock_getcpuclockid(3) and its source
                 total += time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" else 0.0
         return total
+
+    def _waiting(self) -> float | None:
+        """Seconds for which its first thread and ours have waited for a processor (Linux's sched-stats.rst)."""
+        if self._handle < 0 or self._processes or FORKS in self.missing:
+            return None
+        total = 0
+        try:
+            for whose in (self._pid, "thread-self"):
+                with open(SCHEDSTAT.format(whose), "rb") as file:
+                    total += int(file.read().split()[1])
+        except (OSError, IndexError, ValueError):
+            return None
+        return total * 1e-9
 
     def _receive(self, deadline: float) -> bytes:
         chunks, length = [], 0

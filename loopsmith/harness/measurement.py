@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.harness.batch import Batch, digest, file_of
@@ -65,6 +65,7 @@ def measure(
     calls: int = 8,
     batch: int | None = None,
     enough: float | None = None,
+    clock: Literal["wall", "cpu"] = "wall",
     rtol: float = 0.0,
     atol: float = 0.0,
     timeout: float = 60.0,
@@ -89,6 +90,9 @@ def measure(
         calls: how many timed batches.
         batch: calls in a batch; by default one, or as many as make a fast function last 20 ms.
         enough: seconds of timed work, after which a slow candidate is spared the rest, but not before three.
+        clock: what counts from question to answer: `wall`, all of it; or `cpu`, without the time for which another
+            program had the processor, and never below the CPU time of all threads together. On a busy machine that is
+            steadier. Where the kernel does not tell (other than Linux), it is `wall`.
         rtol, atol: tolerance of floats against the reference; none by default.
         timeout: seconds for one batch.
         load_seconds: CPU time that the candidate may take before it is asked the first time, and between calls.
@@ -106,12 +110,16 @@ def measure(
     home, script = _home(folder)
     if reference is None and check is None:
         raise UsageError("harness: give `reference` or `check`, so that answers can be checked")
+    if clock == "cpu" and (candidate.device is not None or processes):
+        unseen = "a device" if candidate.device is not None else "another process"
+        raise UsageError(f"harness: the clock `cpu` does not see what {unseen} does; leave out `clock`")
+    spent = _awake if clock == "cpu" else _wall
     judge = _Judge(reference, check, rtol, atol)
     rng = random.Random(int(os.environ.get("LOOPSMITH_SEED") or 0))
     draw = _Inputs(inputs, rng, candidate)
     hidden = [os.path.join(home, each) for each in hide] + ([script] if script else [])
     limits: dict[str, Any] = {"hide": hidden, "processes": processes, "timeout": timeout, "size_limit": size_limit}
-    with _long_integers(), Child(home, **limits) as child, _Empty(home, limits, candidate.device) as empty:
+    with _long_integers(), Child(home, **limits) as child, _Empty(home, limits, candidate.device, spent) as empty:
         if MEMORY in child.missing:
             keep_out()
         modules = [name for name in ARRAYS if name in sys.modules]
@@ -140,11 +148,11 @@ def measure(
                 idle += child.cpu() - before
                 overhead = empty.overhead(asked, answer)
                 work = asked.copies()
-            if probing and (wanted := _size(answer.seconds - overhead, judge.seconds, calls)) > 1:
+            if probing and (wanted := _size(spent(answer) - overhead, judge.seconds, calls)) > 1:
                 size, probing = wanted, False
                 continue
             probing = False
-            times.append(answer.seconds)
+            times.append(spent(answer))
             overheads.append(overhead)
             costs.append(answer.cpu / size)
             works.append(work)
@@ -178,11 +186,19 @@ def _long_integers() -> Iterator[None]:
         sys.set_int_max_str_digits(before)
 
 
+def _wall(answer: Answer) -> float:
+    return answer.seconds
+
+
+def _awake(answer: Answer) -> float:
+    return answer.awake
+
+
 class _Empty:
     """A process like the candidate's, with a function that does nothing; started when it is needed."""
 
-    def __init__(self, folder: str, limits: dict[str, Any], device: str | None):
-        self._folder, self._limits, self._device = folder, limits, device
+    def __init__(self, folder: str, limits: dict[str, Any], device: str | None, spent: Callable[[Answer], float]):
+        self._folder, self._limits, self._device, self._spent = folder, limits, device, spent
         self._child: Child | None = None
 
     def __enter__(self) -> "_Empty":
@@ -211,9 +227,9 @@ class _Empty:
         file = file_of(answer.memory)
         try:
             best, asks = float("inf"), 0
-            while asks < 2 or (asks < DOUBTFUL and answer.seconds - best < LEAST * best):
+            while asks < 2 or (asks < DOUBTFUL and self._spent(answer) - best < LEAST * best):
                 self._child.ask("repeat", file, results=answer.results, device=self._device)
-                best, asks = min(best, asked.ask(self._child).seconds), asks + 1
+                best, asks = min(best, self._spent(asked.ask(self._child))), asks + 1
             return best
         finally:
             if file is not None:

@@ -36,9 +36,12 @@ class Buffers:
         return (view for _start, view in self._parts)
 
     def write(self, file: int) -> None:
-        """Write everything to a file, at its start."""
+        """Write everything to a file, at its start, and zeros between."""
+        end = 0
         for start, view in self._parts:
-            done = 0
+            if end < start:
+                os.pwrite(file, bytes(start - end), end)
+            done, end = 0, start + len(view)
             while done < len(view):
                 done += os.pwrite(file, view[done:], start + done)
 

@@ -134,6 +134,14 @@ def test_an_unknown_c_type_is_refused():
         harness.library("kernel.so", "add", arguments=["double"])
 
 
+def test_what_lay_between_earlier_results_is_no_change_of_the_arguments(measure):
+    def inputs(rng):
+        return [rng.random()], np.full(3, rng.random()), np.full(3, rng.random())
+
+    source = returning("np.repeat(a + b, 100) + n[0]").replace("(a, b)", "(n, a, b)")
+    measure(source, inputs=inputs, reference=lambda n, a, b: np.repeat(a + b, 100) + n[0])
+
+
 def tensors(rng):
     torch = pytest.importorskip("torch")
     made = torch.Generator().manual_seed(rng.getrandbits(60))
