@@ -1,6 +1,8 @@
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,8 +77,10 @@ def test_cprofile_finds_the_function_that_takes_the_time(tmp_path):
     assert len(text) <= 3200
 
 
-@pytest.mark.skipif(shutil.which("py-spy") is None, reason="py-spy is not installed")
-def test_py_spy_finds_the_function_that_takes_the_time(tmp_path):
+def test_py_spy_finds_the_function_that_takes_the_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    if shutil.which("py-spy") is None:
+        pytest.skip("py-spy is not installed")
     (tmp_path / "program.py").write_text(PROGRAM.replace("range(3)", "range(60)"))
     text = run(of(f"{sys.executable} program.py", recipe="py-spy"), tmp_path)
     assert "slow" in summary(text, 400, stacks=True)
