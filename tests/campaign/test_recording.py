@@ -96,10 +96,10 @@ def test_a_question_that_was_not_recorded_ends_the_replay_and_says_why(tmp_path,
 
 def test_a_full_context_and_the_end_of_time_are_part_of_a_recording(tmp_path, key):
     script = by_turn([EDIT, TOO_LONG])
-    late = by_turn([EDIT, {**SUBMIT, "delay": 10}])
+    late = by_turn([EDIT, {**SUBMIT, "delay": 30}])
     for name, behind, reason in (("full", script, "context"), ("late", late, "wall_clock")):
         with model_server(behind) as url:
-            path = tiny(tmp_path / name, url, budget={"per_worker": {"wall_clock": "3s"}})
+            path = tiny(tmp_path / name, url, budget={"per_worker": {"wall_clock": "8s"}})
             run(path, tape=to_record(tmp_path / f"{name}.tape"))
         run(path, tape=to_replay(tmp_path / f"{name}.tape"))
         one, two = (json.loads(recorded.decisions(path, number).split("\n")[0]) for number in (0, 1))
