@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from loopsmith.harness.channel import Rejected
     from loopsmith.harness.measurement import Measured, measure, verify
     from loopsmith.harness.metric import rate, seconds
+    from loopsmith.harness.dialogue import Session, session
 
-__all__ = ["Measured", "Rejected", "library", "measure", "python", "rate", "seconds", "verify"]
+__all__ = ["Measured", "Rejected", "Session", "library", "measure", "python", "rate", "seconds", "session", "verify"]
 
 _HOMES = {"library": "candidate", "python": "candidate", "rate": "metric", "seconds": "metric", "Rejected": "channel"}
+_HOMES |= {"Session": "dialogue", "session": "dialogue"}
 
 
 def __getattr__(name: str) -> Any:
