@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopsmith.harness.candidate import library, python
     from loopsmith.harness.channel import Rejected
+    from loopsmith.harness.dialogue import Session, session
     from loopsmith.harness.measurement import Measured, measure, verify
     from loopsmith.harness.metric import rate, seconds
-    from loopsmith.harness.dialogue import Session, session
 
 __all__ = ["Measured", "Rejected", "Session", "library", "measure", "python", "rate", "seconds", "session", "verify"]
 
