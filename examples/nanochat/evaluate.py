@@ -174,7 +174,7 @@ def batches(order):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=budget, default="300Gflop", help="of training: 400Gflop, 200ktok or 300s")
+    parser.add_argument("--budget", type=budget, help="400Gflop, 200ktok or 300s; default: 300Gflop, on a GPU 300s")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: bfloat16 and compiled")
     parser.add_argument("--split", choices=["val", "hidden"], default="val")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
@@ -184,6 +184,9 @@ def main():
     parser.add_argument("--timeout", type=float, default=180, help="seconds for one step, and for compiling")
     parser.add_argument("--save", help="a file for the weights (.npz)")
     args = parser.parse_args()
+    args.budget = args.budget or budget("300Gflop" if args.device == "cpu" else "300s")
+    if args.device != "cpu" and args.budget[1] == "flops":
+        parser.error("work is counted on a CPU alone; with --device cuda give seconds or tokens, as --budget 300s")
     args.tolerance = args.tolerance or (1e-4 if args.device == "cpu" else 0.05)
     rng = np.random.default_rng(int(os.environ.get("LOOPSMITH_SEED") or 0))
     tokenizer = prepare.tokenizer()

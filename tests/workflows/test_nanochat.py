@@ -267,3 +267,10 @@ def test_a_budget_without_a_unit_or_of_nothing_is_refused_in_one_line(text):
     done = subprocess.run(line, capture_output=True, text=True, timeout=100)
     assert done.returncode == 2
     assert "a budget is written as 400Gflop, 200ktok or 300s" in done.stderr
+
+
+def test_work_that_is_not_counted_on_a_gpu_is_no_budget_there():
+    line = [sys.executable, "-B", EXAMPLE / "evaluate.py", "--device", "cuda", "--budget", "300Gflop"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert "give seconds or tokens" in done.stderr
