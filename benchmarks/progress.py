@@ -5,7 +5,7 @@
 
 Each candidate is a point: its first run, beside the level of the baseline that it had to beat. A naive keep is one
 whose first run beats the mean of all runs of that baseline so far, by however little: what a loop without statistics
-keeps.
+keeps. One is overtaken that still looked better when another candidate of its round was kept: it was not refused.
 """
 
 import argparse
@@ -27,13 +27,15 @@ from loopsmith.workflow import Objective, format_duration
 
 WIDTH, HEIGHT = 920, 400
 LEFT, RIGHT, TOP, BOTTOM = 76, 16, 56, 44
-COLOURS = {"kept": "#1a7f37", "refused": "#d1690e", "worse": "#8c959f", "none": "#cf222e"}
+COLOURS = {"kept": "#1a7f37", "overtaken": "#8250df", "refused": "#d1690e", "worse": "#8c959f", "none": "#cf222e"}
 WORDS = {
     "kept": "kept",
+    "overtaken": "overtaken in its round",
     "refused": "naive keep, refused",
     "worse": "first run no better",
     "none": "no score",
 }
+OVERTAKEN = "better when screened, but "  # a decision's reason, in campaign/round.py
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,13 @@ def _points(
         level = statistics.mean(each.value for each in known if each.commit == base and each.phase != Phase.HOLDOUT)
         first = None if number is None else measured[number].value
         better = first is not None and objective.better(first, level)
-        kind = "kept" if candidate.status is Status.KEPT else "refused" if better else "worse"
-        yield Point(candidate, decision, first, level, "none" if first is None else kind)
+        if candidate.status is Status.KEPT:
+            kind = "kept"
+        elif decision.reason.startswith(OVERTAKEN):
+            kind = "overtaken"
+        else:
+            kind = "none" if first is None else "refused" if better else "worse"
+        yield Point(candidate, decision, first, level, kind)
 
 
 def screening(each: Measurement) -> bool:
@@ -164,7 +171,7 @@ def table(store: Store, campaign: Campaign, found: list[Point], view: dict) -> s
         for each in store.measurements(campaign.id)
     }
     phases = Counter(phase for _, _, phase, _ in runs)
-    naive = [point for point in found if point.kind != "none" and point.kind != "worse"]
+    kinds = Counter(point.kind for point in found)
     counts = {name: number for name, number in view["counts"].items() if number and name != "candidates"}
     usage, best = view["usage"], view["best"]
     effect = "none shown"
@@ -174,8 +181,11 @@ def table(store: Store, campaign: Campaign, found: list[Point], view: dict) -> s
     rows = {
         "candidates": f"{view['counts']['candidates']}: "
         + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items()),
-        "naive keeps (first run better than the baseline's mean)": len(naive),
-        "of them refused": sum(point.kind == "refused" for point in naive),
+        "naive keeps (first run better than the baseline's mean)": kinds["kept"]
+        + kinds["overtaken"]
+        + kinds["refused"],
+        "of them refused": kinds["refused"],
+        "of them overtaken by another of their round": kinds["overtaken"],
         "baseline at the start, mean": f"{view['baseline']['value']:.6g}",
         "baseline at the end, mean": f"{best['value']:.6g}",
         "gain, confirmed": effect,
