@@ -20,14 +20,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopsmith.harness.candidate import library, python
     from loopsmith.harness.channel import Rejected
+    from loopsmith.harness.dialogue import Session, session
     from loopsmith.harness.measurement import Measured, measure, verify
     from loopsmith.harness.metric import rate, seconds
     from loopsmith.harness.program import Ran, run
 
-__all__ = ["Measured", "Ran", "Rejected", "library", "measure", "python", "rate", "run", "seconds", "verify"]
+__all__ = [
+    *("Measured", "Ran", "Rejected", "Session"),
+    *("library", "measure", "python", "rate", "run", "seconds", "session", "verify"),
+]
 
 _HOMES = {"library": "candidate", "python": "candidate", "rate": "metric", "seconds": "metric", "Rejected": "channel"}
-_HOMES |= {"Ran": "program", "run": "program"}
+_HOMES |= {"Ran": "program", "run": "program", "Session": "dialogue", "session": "dialogue"}
 
 
 def __getattr__(name: str) -> Any:

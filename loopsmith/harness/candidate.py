@@ -1,5 +1,6 @@
 """Which function is measured, and how it is reached."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ class Candidate(NamedTuple):
     device: str | None = None
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     out: Callable[..., Shape] | None = None
+
+    def what(self, home: str) -> dict[str, Any]:
+        """What its process is asked to load."""
+        return {"kind": self.kind, "path": os.path.join(home, self.path), "name": self.name, **self.options}
 
 
 def python(path: str, name: str, *, device: str | None = None) -> Candidate:

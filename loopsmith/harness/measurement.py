@@ -107,7 +107,7 @@ def measure(
         Rejected: there is no score, and why.
         UsageError: the verifier asks for what cannot be.
     """
-    home, script = _home(folder)
+    home, script = home_of(folder)
     if reference is None and check is None:
         raise UsageError("harness: give `reference` or `check`, so that answers can be checked")
     if clock == "cpu" and (candidate.device is not None or processes):
@@ -125,13 +125,7 @@ def measure(
         modules = [name for name in ARRAYS if name in sys.modules]
         child.ask("modules", modules=modules, device=candidate.device)
         before = child.cpu()
-        what = {
-            "kind": candidate.kind,
-            "path": os.path.join(home, candidate.path),
-            "name": candidate.name,
-            **candidate.options,
-        }
-        child.ask("load", what=what)
+        child.ask("load", what=candidate.what(home))
         idle = child.cpu() - before
         _check_idle(idle, load_seconds)
         times: list[float] = []
@@ -345,7 +339,7 @@ def _check_idle(seconds: float, most: float) -> None:
         )
 
 
-def _home(folder: str | os.PathLike[str] | None) -> tuple[str, str | None]:
+def home_of(folder: str | os.PathLike[str] | None) -> tuple[str, str | None]:
     """The folder, and the verifier's own file where it is a script."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     path = os.path.realpath(script) if script and os.path.isfile(script) else None

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
+PROGRESS = ROOT / "benchmarks" / "progress.py"
 
 
 MENDED_SLOTS = """
@@ -138,3 +140,11 @@ def test_golf_shows_what_becomes_of_each_candidate(tmp_path):
     }
     shown = loopsmith("show", "3")
     assert "KeyError: 'J'" in shown, "the verifier's own words"
+    drawn = subprocess.run([sys.executable, PROGRESS, folder / "WORKFLOW.md"], capture_output=True, text=True, check=True)
+    marks = ElementTree.fromstring(drawn.stdout).iter("{http://www.w3.org/2000/svg}title")
+    assert [mark.text.partition(" - ")[2].partition(":")[0] for mark in marks] == [
+        *("kept", "discarded", "failed", "timed_out", "kept", "failed")
+    ]
+    line = [sys.executable, PROGRESS, folder / "WORKFLOW.md", "--table"]
+    rows = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "| of them refused | 1 |" in rows, "candidate 2 is better by less than min_effect"
