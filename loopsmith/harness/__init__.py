@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from loopsmith.harness.metric import rate, seconds
     from loopsmith.harness.program import Ran, run
 
+# fmt: off
 __all__ = [
-    *("Measured", "Ran", "Rejected", "Session"),
-    *("library", "measure", "python", "rate", "run", "seconds", "session", "verify"),
+    "Measured", "Ran", "Rejected", "Session",
+    "library", "measure", "python", "rate", "run", "seconds", "session", "verify",
 ]
+# fmt: on
 
 _HOMES = {"library": "candidate", "python": "candidate", "rate": "metric", "seconds": "metric", "Rejected": "channel"}
 _HOMES |= {"Ran": "program", "run": "program", "Session": "dialogue", "session": "dialogue"}

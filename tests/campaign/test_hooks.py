@@ -139,7 +139,8 @@ def test_hooks_have_no_key_no_network_and_cannot_write_elsewhere(tmp_path, monke
     if not Sandbox.detect("auto").available:
         pytest.skip("no bubblewrap here")
     monkeypatch.setenv("SECRET_TOKEN", "hush")
-    script = f"env | grep -c hush; grep -c : /proc/net/dev; echo x > {tmp_path}/program.sh; echo x > /etc/made || echo refused"
+    writes = f"echo x > {tmp_path}/program.sh; echo x > /etc/made || echo refused"
+    script = f"env | grep -c hush; grep -c : /proc/net/dev; {writes}"
     path = write_source(tmp_path, agent=setting_x(12), search=ONE, hooks={"after_create": script})
     run(path)
     lines = logs(path)["hook-after_create-1.log"]
