@@ -120,8 +120,11 @@ class CampaignServices:
         decision = store.decision(candidate.id)
         if decision is None:
             raise UsageError(f"candidate {candidate.number} is not decided yet")
-        patch = self.context.repository.diff(candidate.parent_commit, candidate.commit) if candidate.commit else ""
-        return account(candidate, decision, patch, feedback(self.context).get(candidate.commit or "", ""))
+        known, start, patch, onto = feedback(self.context), self.candidate.parent_commit, "", None
+        if candidate.commit:
+            patch = self.context.repository.diff(candidate.parent_commit, candidate.commit)
+            onto = None if start == candidate.parent_commit else self.context.repository.diff(start, candidate.commit)
+        return account(candidate, decision, patch, known.get(candidate.commit or "", ""), onto=onto)
 
     def _events(self, name: str) -> list[dict[str, object]]:
         """Of this candidate, also from attempts that a kill ended."""

@@ -149,6 +149,24 @@ def test_probes_measure_are_recorded_and_end_at_their_number(tmp_path):
     assert found["best"]["value"] == 13  # left in the folder, without submit, it is verified all the same
 
 
+def test_a_candidate_that_started_elsewhere_is_read_as_a_change_of_the_workers_own_files(tmp_path):
+    values, seen = [15, 14], []
+
+    async def script(host, workspace):
+        if host.brief.round == 1:
+            return set_x(workspace, values.pop(0))
+        async with client(host, workspace) as session:
+            for name in ("c1", "c2"):
+                text = (await say(session, "read_candidate", candidate=name))[0]
+                seen.append(text.partition("The way from your files, as you got them, to its files.")[2])
+        return set_x(workspace, 16)
+
+    campaign(tmp_path, script, candidates=2, budget={"rounds": 2, "candidates": 3})
+    way = next(text for text in seen if text)
+    assert ("-X=15" in way and "+X=14" in way) or ("-X=14" in way and "+X=15" in way)
+    assert "" in seen  # of the one that is the baseline
+
+
 def test_without_leave_there_is_no_probe(tmp_path):
     seen = []
 
@@ -193,6 +211,7 @@ def test_holdout_and_other_secrets_are_not_to_be_had(tmp_path, monkeypatch):
     assert found["best"]["holdout"] == 0.777123
     assert "kept" in seen["candidate"][0]
     assert "+X=15" in seen["candidate"][0]
+    assert "Your files, as you got them, are its files." in seen["candidate"][0]
     assert "there is no candidate `77`" in seen["missing"][0]
     assert seen["undecided"] == ("error: candidate 2 is not decided yet", True)
     everything = json.dumps(seen)
