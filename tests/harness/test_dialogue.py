@@ -124,8 +124,10 @@ def test_what_is_hidden_cannot_be_read_and_the_rest_can(asked, tmp_path):
 
 
 def test_nothing_of_it_is_left_at_the_end(asked):
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    before = set(psutil.Process().children(recursive=True))
     with asked() as session:
         session("spin")
-        assert {process.pid for process in psutil.Process().children(recursive=True)} - before
-    assert not {process.pid for process in psutil.Process().children(recursive=True)} - before
+        started = set(psutil.Process().children(recursive=True)) - before
+        assert started
+    _, left = psutil.wait_procs(started, timeout=20)  # the kernel takes a moment to end a namespace
+    assert not [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
