@@ -41,7 +41,9 @@ SetOption = Annotated[
 AgentOption = Annotated[
     str | None,
     typer.Option(
-        "--agent", metavar="KIND[:MODEL]", help="Another agent than the workflow's, such as anthropic or openai:gpt-5."
+        "--agent",
+        metavar="KIND[:NAME]",
+        help="Another agent than the workflow's, such as anthropic, openai:gpt-5 or cli:codex.",
     ),
 ]
 CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]

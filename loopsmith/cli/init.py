@@ -21,7 +21,7 @@ from loopsmith.agents.tuner import Tuner
 from loopsmith.cli.check import problems_of
 from loopsmith.cli.guess import GUESSES, Answers, Found, needed
 from loopsmith.errors import LoopsmithError, UsageError, WorkflowError
-from loopsmith.library.run import DEFAULT_MODELS
+from loopsmith.library.run import agent_named
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow.templates import Question, Template, fit, templates
 from loopsmith.workspace import Sandbox, source_files
@@ -184,7 +184,7 @@ def answers_for(
             missing.append(f"{question.flag}: {question.words}")
             continue
         answers[question.name] = answer
-        value = agent_of(str(answer)) if question is AGENT else question.value(answer)
+        value = agent_named(str(answer)) if question is AGENT else question.value(answer)
         values |= {key: [value] if key == EDITABLE and isinstance(value, str) else value for key in question.key}
         if question.file:
             texts[question.file] = f"{answer}\n"
@@ -220,14 +220,6 @@ def ask(question: Question, answer: Any) -> Any:
             print(f"one of: {', '.join(question.values)}")
         elif said:
             return tuple(said.split()) if question.many else said
-
-
-def agent_of(answer: str) -> dict[str, str]:
-    """`KIND[:NAME]` as the section `agent`; of a coding agent the name is its preset."""
-    kind, _, name = answer.partition(":")
-    name = name or DEFAULT_MODELS.get(kind, "")
-    key = {"cli": "program", "acp": "preset"}.get(kind, "model")
-    return {"kind": kind, key: name} if name else {"kind": kind}
 
 
 def recorded(loaded: workflow.Workflow, source: Path, command: str, makes: Sequence[str]) -> dict[str, bytes]:

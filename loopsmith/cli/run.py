@@ -81,7 +81,7 @@ async def supervised(context: Context) -> End:
 
 
 def agent_override(agent: str | None) -> list[str]:
-    """`--agent KIND[:MODEL]` as a setting."""
+    """`--agent KIND[:NAME]` as a setting."""
     if agent is None:
         return []
     kind, *rest = agent_named(agent).items()

@@ -57,7 +57,7 @@ def improve(
             environment. It must not import the candidate where that could lie: see `loopsmith.harness`.
         objective: minimize or maximize; or the section of a workflow, such as `{"metric": "loss", "direction": ...}`.
         budget: the section of a workflow, such as `{"wall_clock": "1h", "cost_usd": 5}`.
-        agent: `KIND` or `KIND:MODEL`, or the section of a workflow.
+        agent: `KIND` or `KIND:NAME`, or the section of a workflow.
         prompt: what workers are told beside the brief; a template as a workflow's body.
         state: where loopsmith keeps its things; default `.loopsmith` in the source.
         new: start a new campaign even where one could go on.

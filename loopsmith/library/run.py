@@ -109,9 +109,7 @@ def in_thread(work: Callable[[], T], *, interrupted: Callable[[], None], tick: C
 
 
 def agent_named(text: str) -> dict[str, str]:
-    """`KIND[:MODEL]` as the settings of an agent; of an acp agent, the preset."""
-    kind, _, model = text.partition(":")
-    if kind == "acp" and model:
-        return {"kind": kind, "preset": model}
-    model = model or DEFAULT_MODELS.get(kind, "")
-    return {"kind": kind, "model": model} if model else {"kind": kind}
+    """`KIND[:NAME]` as the settings of an agent: the name is a coding agent's program, or else the model."""
+    kind, _, name = text.partition(":")
+    name = name or DEFAULT_MODELS.get(kind, "")
+    return {"kind": kind, ("program" if kind in ("cli", "acp") else "model"): name} if name else {"kind": kind}

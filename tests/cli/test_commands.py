@@ -10,6 +10,7 @@ from support import setting_x, write_source
 
 from loopsmith import __version__
 from loopsmith.cli.run import agent_override
+from loopsmith.workflow import load
 
 
 @pytest.fixture
@@ -192,6 +193,17 @@ def test_another_agent_can_be_named_with_or_without_its_model():
     assert agent_override("openai:gpt-x") == ["agent={kind: openai, model: 'gpt-x'}"]
     assert agent_override("tuner") == ["agent={kind: tuner}"]
     assert "model: 'claude" in agent_override("anthropic")[0]
+
+
+@pytest.mark.parametrize("name", ["cli:codex", "acp:opencode", "openai:gpt-x", "anthropic"])
+def test_what_is_named_is_an_agent_that_a_workflow_can_have(tmp_path, name):
+    settings = load(write_source(tmp_path, agent={"kind": "tuner"}), agent_override(name)).settings
+    assert settings.agent.kind == name.partition(":")[0]
+    if ":" in name:
+        assert name.partition(":")[2] in (
+            getattr(settings.agent, "program", None),
+            getattr(settings.agent, "model", None),
+        )
 
 
 def test_the_version_is_printed(loopsmith):
