@@ -43,7 +43,9 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 600.0,
 ) -> Ran:
-    """Run a command with `sh -c` and measure it. Whatever it started ends with it.
+    """Run a command with `sh -c` and measure it. Its process group ends with it.
+
+    What leaves the group is neither measured nor ended here; loopsmith ends it with the verifier, and records it.
 
     Args:
         hide: files that look empty to it, such as the right output. It cannot look into this process either.

@@ -77,7 +77,9 @@ def test_a_program_that_changes_another_file_is_rejected(source):
 
 def test_a_rate_limit_with_an_end_costs_a_program_no_time_and_is_written_down_once(source):
     path = source(
-        f"if ! grep -q X=15 program.sh; then {SET_X}; echo '{json.dumps({'type': 'limit', 'wait': 4})}'; exit 1; fi",
+        f"if ! grep -q X=15 program.sh; then {SET_X}; echo '{json.dumps({'type': 'limit', 'wait': 9})}'; exit 1; fi",
+        "sleep 4",  # more than is left of its time, if the wait had cost any
+        "sed -i 's/^X=.*/X=16/' program.sh",
         'echo \'{"type": "end"}\'',
         agent={
             "program": None,
@@ -91,8 +93,8 @@ def test_a_rate_limit_with_an_end_costs_a_program_no_time_and_is_written_down_on
             },
         },
     )
-    view = run(path, "budget.per_worker.wall_clock=3s")
-    assert view["best"]["value"] == 15.0
+    view = run(path, "budget.per_worker.wall_clock=8s")
+    assert view["best"]["value"] == 16.0
     with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
         (event,) = store.events(store.campaigns()[0].id, name="model.rate_limited", limit=9, newest_first=True)
     assert event.data["model"] == "codex"
