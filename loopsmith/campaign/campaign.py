@@ -13,6 +13,7 @@ from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.round import run_round
+from loopsmith.campaign.telling import told
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
@@ -20,6 +21,7 @@ from loopsmith.search.budget import End, campaign_end, limit_end
 LITTLE = 5_000_000  # bytes; a disk with less is full: not every library says so itself
 
 
+@told
 async def run_campaign(context: Context) -> End:
     """Work until the campaign is over; gives the reason.
 
