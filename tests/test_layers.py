@@ -10,7 +10,7 @@ import loopsmith
 PACKAGE = Path(loopsmith.__file__).parent
 # From DESIGN: a folder imports only from those before it, and from itself.
 LAYERS = ("workflow", "tracker", "workspace", "agents", "verify", "search", "campaign", "report", "library", "cli")
-PLAIN = ("errors", "records", "lessons", "protocols", "process", "log", "harness")
+PLAIN = ("errors", "records", "lessons", "live", "protocols", "process", "log", "harness")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlc
 
 from loopsmith.errors import TrackerError
 from loopsmith.log import mask
-from loopsmith.tracker.tables import dump_json
+from loopsmith.tracker.columns import dump_json
 
 # SQLite's primary result codes, https://www.sqlite.org/rescode.html
 BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
