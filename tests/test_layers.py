@@ -13,7 +13,7 @@ LAYERS = (
     *("workflow", "tracker", "workspace", "agents", "verify", "search", "observers"),
     *("campaign", "report", "library", "cli"),
 )
-PLAIN = ("errors", "records", "lessons", "protocols", "process", "log", "harness")
+PLAIN = ("errors", "records", "lessons", "live", "protocols", "process", "log", "harness")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from loopsmith.campaign.activity import shown
 from loopsmith.campaign.calibration import calibrate
 from loopsmith.campaign.canaries import try_canaries
 from loopsmith.campaign.clock import clock
@@ -32,7 +33,7 @@ async def run_campaign(context: Context) -> End:
     context.store.set_campaign_status(context.id, CampaignStatus.RUNNING)
     context.emit("campaign.started")
     try:
-        async with clock(context):
+        async with clock(context), shown(context):
             await calibrate(context)
             await try_canaries(context)
             while (end := over(context)) is None:

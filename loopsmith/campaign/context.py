@@ -10,6 +10,7 @@ from typing import Any
 from loopsmith import log
 from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
+from loopsmith.campaign.board import Board
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
@@ -62,10 +63,12 @@ class Context:
     hook_failures: int = 0  # attempts in a row that a hook ended
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly
     screens: int = 10**6  # screening runs since the baseline was last measured; many, as nobody knows, when resumed
+    board: Board = field(init=False)  # what goes on now
     _bases: dict[str, str] = field(default_factory=dict)  # by round
 
     def __post_init__(self) -> None:
         self.seed = self.seed or self.campaign.id
+        self.board = Board(self.campaign.id)
 
     @property
     def settings(self) -> Settings:

@@ -19,6 +19,12 @@ class Lease:
     gpus: tuple[str, ...]
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What it is, each in words."""
+        cores = ("all cores",) if self.cores is None else tuple(f"core {core}" for core in self.cores)
+        return (*cores, *(f"GPU {gpu}" for gpu in self.gpus))
+
+    @property
     def environment(self) -> dict[str, str]:
         return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)} if self.gpus else {}
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loopsmith.campaign.activity import leased
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.feedback import record_feedback
 from loopsmith.records import Candidate, Phase, Run
@@ -47,7 +48,8 @@ async def run_once(
     hidden = phase is Phase.HOLDOUT and context.holdout is not None
     verifier = context.holdout if hidden and context.holdout else context.verifier
     links = context.workflow.links(holdout=hidden)
-    async with context.leases.lease() as lease:
+    what = f"{phase} run {pair + 1}, {side_of(commit, candidate)}"
+    async with leased(context, what, candidate) as lease:
         source = context.workflow.source
         make_verification_folder(context.repository, commit, folder, source=source, links=links)
         inputs = resolve_links(source, links)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from loopsmith import process
+from loopsmith.campaign.activity import leased
 from loopsmith.campaign.context import Context
 from loopsmith.errors import WorkflowError
 from loopsmith.log import mask
@@ -87,7 +88,7 @@ async def run(context: Context, wanted: Profiler, commit: str) -> tuple[str, str
     verifier = Verifier(settings.model_copy(update={"verify": verify}), context.sandbox)
     folder = context.state.work(context.id) / "profile"
     log = context.state.artifacts(context.id) / f"profile-{commit[:12]}.log"
-    async with context.leases.lease() as lease:
+    async with leased(context, wanted.name, subject=ROLE) as lease:
         source, links = context.workflow.source, context.workflow.links()
         make_verification_folder(context.repository, commit, folder, source=source, links=links)
         try:

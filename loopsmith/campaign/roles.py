@@ -11,6 +11,7 @@ from loopsmith.agents import prompts
 from loopsmith.agents.conversation import complete_once
 from loopsmith.agents.ensemble import Ensemble
 from loopsmith.agents.model import ConversationError, Model
+from loopsmith.campaign.activity import asked
 from loopsmith.campaign.context import Context
 from loopsmith.errors import LimitReached, ProviderError
 from loopsmith.lessons import Answer
@@ -54,7 +55,8 @@ async def ask(
     if known is None:
         if not plays(context, role):
             return None, None
-        known = await consult(context, role, key, answer, prompt, round_id, candidate_id)
+        with asked(context, role, candidate_id):
+            known = await consult(context, role, key, answer, prompt, round_id, candidate_id)
     return (answer.model_validate(known.data) if known is not None and known.data else None), known
 
 

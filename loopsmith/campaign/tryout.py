@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loopsmith.campaign.activity import leased
 from loopsmith.campaign.change import take_change
 from loopsmith.campaign.context import Context
 from loopsmith.records import Candidate, Tryout
@@ -21,7 +22,7 @@ async def tried(context: Context, candidate: Candidate, folder: Path, label: str
     commit = patch.commit or candidate.parent_commit
     fresh = context.state.work(context.id) / f"{candidate.number}.{label}"
     links, source = context.workflow.links(), context.workflow.source
-    async with context.leases.lease() as lease:
+    async with leased(context, "a probe" if measure else "its checks", candidate) as lease:
         make_verification_folder(context.repository, commit, fresh, source=source, links=links)
         inputs = resolve_links(source, links)
         try:

@@ -13,8 +13,8 @@ from loopsmith.errors import UsageError
 from loopsmith.protocols import Call
 from loopsmith.records import Phase, Status, Usage
 from loopsmith.tracker import tables
+from loopsmith.tracker.columns import finite
 from loopsmith.tracker.rows import AnyRow, Verbs, found
-from loopsmith.tracker.tables import finite
 
 PAGE = 500  # candidates, or rows, that are read at a time
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")

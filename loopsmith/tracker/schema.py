@@ -10,7 +10,7 @@ from sqlalchemy.exc import DatabaseError
 from loopsmith.errors import TrackerError
 from loopsmith.tracker.database import Database
 
-VERSION = 2  # of the newest migration; a test holds them equal
+VERSION = 3  # of the newest migration; a test holds them equal
 VERSION_TABLE = "loopsmith_schema"
 CURRENT = f"SELECT version_num FROM {VERSION_TABLE}"
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -4,21 +4,17 @@ A `table=True` model does not validate, so what must hold is said as a constrain
 are the truth about existing databases; a test holds them equal to these classes.
 """
 
-import json
-import math
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Dialect, Index, MetaData, Text, UniqueConstraint, text
-from sqlalchemy import DateTime as SqlDateTime
+from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import registry
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from loopsmith.lessons import LessonKind
+from loopsmith.live import Doing, RequestKind, RequestStatus
 from loopsmith.records import CampaignStatus, Phase, Status, Verdict
+from loopsmith.tracker.columns import json_map, moment, not_negative, one_of, whole_effect, words
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,80 +23,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class Words(TypeDecorator[str]):
-    """Text that any database takes: what programs and models print may hold NUL or lone surrogates."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-class Moment(TypeDecorator[datetime]):
-    """A UTC time: SQLite does not keep the zone, and a server may answer in another."""
-
-    impl = SqlDateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def finite(value: Any) -> Any:
-    """`value` with NaN and infinities replaced by None: JSON has no such numbers."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
-
-
-def dump_json(value: Any) -> str:
-    try:
-        dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
-    except ValueError:
-        dumped = json.dumps(finite(value), ensure_ascii=False, default=str)
-    return dumped if dumped.isascii() else dumped.encode("utf-8", "replace").decode()
-
-
-def one_of(column: str, values: Iterable[StrEnum] | Iterable[str]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def not_negative(*columns: str) -> CheckConstraint:
-    return CheckConstraint(" AND ".join(f"{column} >= 0" for column in columns), name="not_negative")
-
-
-def whole_effect() -> CheckConstraint:
-    """An effect is there with its interval, or not at all."""
-    missing = " AND ".join(f"effect_{part} IS NULL" for part in ("mean", "low", "high", "samples"))
-    present = " AND ".join(f"effect_{part} IS NOT NULL" for part in ("mean", "low", "high", "samples"))
-    return CheckConstraint(f"({missing}) OR ({present} AND effect_samples >= 0)", name="effect")
-
-
-def words(**options: Any) -> Any:
-    return Field(sa_type=Words, **options)
-
-
-def moment() -> Any:
-    return Field(sa_type=Moment)
-
-
-def json_map() -> Any:
-    return Field(sa_type=JSON)
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
@@ -378,6 +300,41 @@ class Shown(Base, table=True):
     candidate_id: str = words(foreign_key="candidate.id", primary_key=True)
 
 
+class Request(Base, table=True):
+    """What a person asks of a campaign: written by whoever asks, answered by the campaign."""
+
+    __table_args__ = (
+        one_of("kind", RequestKind),
+        one_of("status", RequestStatus),
+        Index(None, "campaign_id", "status", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: str = words(foreign_key="campaign.id")
+    kind: str = words()
+    data: dict[str, Any] = json_map()
+    by: str = words()
+    status: str = words()
+    answer: str = words()
+    created_at: datetime = moment()
+    answered_at: datetime | None = moment()
+
+
+class Activity(Base, table=True):
+    """What goes on now: rewritten while the campaign runs, and empty when it does not."""
+
+    __table_args__ = (one_of("doing", Doing),)
+
+    campaign_id: str = words(foreign_key="campaign.id", primary_key=True)
+    subject: str = words(primary_key=True)
+    candidate_id: str | None = words(foreign_key="candidate.id")
+    doing: str = words()
+    text: str = words()
+    lease: list[str] = json_map()
+    since: datetime = moment()
+    updated_at: datetime = moment()
+
+
 # The verbs use plain statements over the Core tables, which are quicker than a session.
 METADATA = Base.metadata
 campaign, task, round_, candidate, measurement, decision, reflection, usage, event, artifact = (
@@ -387,4 +344,6 @@ campaign, task, round_, candidate, measurement, decision, reflection, usage, eve
         *("decision", "reflection", "usage", "event", "artifact"),
     )
 )
-answer, lesson, shown = (METADATA.tables[name] for name in ("answer", "lesson", "shown"))
+answer, lesson, shown, request, activity = (
+    METADATA.tables[name] for name in ("answer", "lesson", "shown", "request", "activity")
+)
