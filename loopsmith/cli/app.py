@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from loopsmith import report
 from loopsmith.campaign import review
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
+from loopsmith.cli.export import export
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.run import run_workflow
@@ -48,12 +48,6 @@ AgentOption = Annotated[
 ]
 CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-
-
-class Format(StrEnum):
-    tsv = "tsv"
-    json = "json"
-    csv = "csv"
 
 
 @app.callback(invoke_without_command=True)
@@ -184,17 +178,7 @@ def memory(
         print("\n".join(lines) or "nothing learned yet")
 
 
-@app.command()
-def export(
-    form: Annotated[Format, typer.Option("--format", help="tsv has autoresearch's five columns.")] = Format.tsv,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Print all candidates as a table."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        sys.stdout.write(report.export(found.store, found.campaign, form.value))
+app.command()(export)
 
 
 @app.command()

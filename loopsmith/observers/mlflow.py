@@ -25,11 +25,11 @@ class MlflowObserver(Curves):
         self.settings = settings
 
     def start(self, campaign: Watched) -> None:
-        for name in ("mlflow", "alembic"):  # the latter as MLflow makes its tables
-            logging.getLogger(name).setLevel(logging.WARNING)
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
+        for name in ("mlflow", "alembic"):  # the latter as MLflow makes its tables
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.campaign, now = campaign, campaign.campaign
         uri = self.settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         folder = None if uri else f"{campaign.state.as_uri()}/mlflow-artifacts"

@@ -110,12 +110,13 @@ class Standing:
     def of_candidate(self, record: dict[str, Any]) -> Message:
         """A candidate that was kept, or is in quarantine."""
         number, metric = record["candidate"], self.objective.metric
-        step = f"{metric} {figure(record['baseline_value'])} -> {figure(record['value'])}"
+        step = f"{metric} {figure(record['baseline_value'])} → {figure(record['value'])}"
         idea = one_line(record["hypothesis"] or record["summary"], HYPOTHESIS)
         if record["status"] == Verdict.KEPT:
             said = f"c{number} kept, {gain_words(record)}" if record["effect"] is not None else f"c{number} kept"
+            so_far = self.words_gained() if self.counts[Verdict.KEPT] > 1 else ""
             return self.message(
-                "kept", f"kept:{number}", said, step, self.words_gained(), idea, candidate=record, look=f"show {number}"
+                "kept", f"kept:{number}", said, step, so_far, idea, candidate=record, look=f"show {number}"
             )
         said = f"c{number} waits for you, {gain_words(record)}" if record["effect"] is not None else f"c{number} waits"
         why = one_line(record["reason"], REASON)
@@ -197,7 +198,7 @@ class Standing:
 
     def words_gained(self) -> str:
         total = self.total()
-        return total and f"so far {self.objective.metric} {figure(self.baseline)} -> {figure(self.best)}, {total}"
+        return total and f"so far {self.objective.metric} {figure(self.baseline)} → {figure(self.best)}, {total}"
 
     def words_spent(self) -> str:
         calls = self.spent.calls
