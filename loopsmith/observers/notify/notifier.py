@@ -159,7 +159,7 @@ class Notifier:
             self._told_silent = False
         elif not self._told_silent:
             self._told_silent = True
-            since = datetime.now(UTC).isoformat(timespec="seconds")
+            since = datetime.now(UTC).isoformat()
             self._send(self._standing().of_silence(silent, self._last_name, self._waiting(), since))
 
     def _waiting(self) -> str:
