@@ -1,7 +1,8 @@
-"""A person is told what happens: over real HTTP, by real commands, once, and without a word of it holding anything up."""
+"""A person is told what happens: over real HTTP, by real commands, once, and without holding anything up."""
 
 import json
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from killing import killed_at
+from killing import FOREVER, killed_at
 from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.campaign import telling
 from loopsmith.errors import BaselineError, WorkflowError
 from loopsmith.observers.notify import Notifier, build
+from loopsmith.observers.notify.delivery import Delivery
 from loopsmith.observers.notify.targets import Desktop, NotTold, Webhook
 from loopsmith.observers.watched import WatchedCampaign
 from loopsmith.records import Slot, Usage
@@ -157,15 +159,29 @@ def test_a_command_that_fails_or_hangs_is_ended_and_said(tmp_path, monkeypatch):
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
-def test_nobody_is_told_twice_after_kill_9_and_nothing_is_forgotten(tmp_path):
+@pytest.mark.parametrize("moment", ["before it was sent", "when that it was sent is written"])
+def test_nobody_is_told_twice_after_kill_9_and_nothing_is_forgotten(tmp_path, monkeypatch, moment):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def in_the_child():
+        if moment == "before it was sent":
+            monkeypatch.setattr(Delivery, "_deliver", lambda *_: die())
+        else:
+            tell = Delivery.__init__
+
+            def init(self, target, said, **more):
+                tell(self, target, lambda name, **data: (said(name, **data), die()), **more)
+
+            monkeypatch.setattr(Delivery, "__init__", init)
+
     settings = {"agent": setting_x(20, 5, 30), "budget": {"candidates": 3, "rounds": None}}
-    for commit in (26, 34, 42):
-        with hook() as (url, got):
-            path = write_source(tmp_path / str(commit), **settings, notify={"webhook": url, "on": ["kept", "finished"]})
-            killed_at(path, commit, after=True)
-            run(path)
-        titles = [text.splitlines()[0] for text in texts(got)]
-        assert sorted(titles) == ["tiny: c1 kept, +100.0 %", "tiny: c3 kept, +50.0 %", "tiny: finished, +200.0 %"]
+    with hook() as (url, got):
+        path = write_source(tmp_path, **settings, notify={"webhook": url, "on": ["kept", "finished"]})
+        assert killed_at(path, FOREVER, after=True, prepare=in_the_child)
+        run(path)
+    titles = [text.splitlines()[0] for text in texts(got)]
+    assert sorted(titles) == ["tiny: c1 kept, +100.0 %", "tiny: c3 kept, +50.0 %", "tiny: finished, +200.0 %"]
 
 
 def test_a_run_that_finds_the_campaign_done_says_nothing_again(tmp_path):
