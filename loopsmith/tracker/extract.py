@@ -5,6 +5,7 @@ They give rows as they are read, a page at a time, so that a large tracker needs
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -32,6 +33,7 @@ KNOWN = dict(
     model_seconds:float verify_seconds:float seconds:float
     """.split()  # noqa: SIM905 - a table reads better
 )
+SAME = tuple(name for name in KNOWN if name in C)  # as the candidate's row has it
 TABLES = {
     "measurements": tables.measurement,
     "decisions": tables.decision,
@@ -162,7 +164,7 @@ def known_row(
     effect = {f"effect{part}": given[f"decision_effect{part or '_mean'}"] for part in ("", "_low", "_high")}
     plan = {name: str(row.plan.get(name) or "") for name in ("category", "expected_effect", "risk")}
     used = {name: getattr(usage, name) if usage else 0 for name in ("calls", *TOKENS)}
-    values = {name: given[name] for name in KNOWN if name in given} | effect | plan | used
+    values: dict[str, Any] = {name: given[name] for name in SAME} | effect | plan | used
     values |= {
         "candidate": row.number,
         "round": number_in(row.round_id),
@@ -201,6 +203,11 @@ def to_call(row: AnyRow) -> Call:
 
 def json_text(record: Any) -> str:
     """A record on one line of JSON: times in ISO 8601, and what JSON has no word for as null or its text."""
-    return json.dumps(
-        finite(record), ensure_ascii=False, default=lambda value: getattr(value, "isoformat", value.__str__)()
-    )
+    try:
+        return json.dumps(record, ensure_ascii=False, allow_nan=False, default=plain)
+    except ValueError:
+        return json.dumps(finite(record), ensure_ascii=False, default=plain)
+
+
+def plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
