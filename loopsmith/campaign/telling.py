@@ -23,6 +23,7 @@ from loopsmith.search.budget import End
 START = 20.0  # seconds that the campaign waits for its observers to begin; processes that they start come first then
 LAST_WORD = 8.0  # seconds that messages are tried for after the campaign has ended
 DRAIN = 10.0  # seconds for all of them together to come to their end
+PROMPT = 0.5  # seconds of it that nothing is said of
 LOOK = 0.02
 
 Run = Callable[[Context], Coroutine[Any, Any, End]]
@@ -106,11 +107,18 @@ async def outside(context: Context) -> AsyncIterator[None]:
         for part in (audience, notifier):
             if part is not None:
                 part.close()
-        await until(lambda: all(part.done for part in (audience, notifier) if part is not None), DRAIN)
+        await until(lambda: all_done(audience, notifier), PROMPT)
+        if not all_done(audience, notifier):
+            context.show("campaign.stopping", hint=f"sending what is left to tell, for at most {DRAIN:g} s")
+            await until(lambda: all_done(audience, notifier), DRAIN - PROMPT)
         if audience and not audience.done:
             for name in audience.members:
                 tell(FAILED, observer=name, reason=f"did not end within {DRAIN:g} s; what it had not sent is lost")
         listening = False
+
+
+def all_done(*parts: Audience | Notifier | None) -> bool:
+    return all(part.done for part in parts if part is not None)
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:

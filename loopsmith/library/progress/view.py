@@ -74,7 +74,7 @@ class View:
         if name in DONE:
             self.lines.pop(candidate.number, None)
             self.decided(candidate, data)
-        else:
+        elif not candidate.status.final:  # else it is over, and this is what comes after
             began = self.lines.get(candidate.number, (time.monotonic(), ""))[0]
             self.lines[candidate.number] = (began, self.words(name, candidate, data))
 
