@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from loopsmith.log import mask
 from loopsmith.protocols import Happening, Watched
 from loopsmith.records import Campaign, Verdict
 from loopsmith.workflow.quote import one_line
 
-SECTIONS = ("objective", "agent", "search", "budget", "decide", "repeats", "guardrails", "verify")
+SECTIONS = ("objective", "agent", "search", "budget", "decide", "repeats", "verify")
+LEFT_OUT = ("verify.env", "verify.limits")
 NUMBERS = ("value", "effect", "effect_low", "effect_high", "cost_usd", "seconds", "verify_seconds")
 DECIDED = ("candidate.decided", "candidate.reviewed")
 LONGEST = 500  # characters of a setting
@@ -80,6 +82,8 @@ def params(campaign: Campaign) -> dict[str, str | int | float | bool]:
 
 
 def flatten(name: str, value: Any, found: dict[str, Any]) -> None:
+    if name in LEFT_OUT:
+        return
     if isinstance(value, dict):
         for key, each in value.items():
             flatten(f"{name}.{key}", each, found)
@@ -88,8 +92,8 @@ def flatten(name: str, value: Any, found: dict[str, Any]) -> None:
             flatten(f"{name}.{index}", each, found)
     elif isinstance(value, list):
         if value:
-            found[name] = one_line(", ".join(map(str, value)), LONGEST)
+            found[name] = one_line(mask(", ".join(map(str, value))), LONGEST)
     elif isinstance(value, str):
-        found[name] = one_line(value, LONGEST)
+        found[name] = one_line(mask(value), LONGEST)
     elif value is not None:
         found[name] = value

@@ -140,6 +140,13 @@ def test_a_webhook_that_refuses_is_said_once_without_its_url_and_changes_nothing
     assert b"XXXXSECRETXXXX" not in b"".join(file.read_bytes() for file in state.glob("tracker.db*"))
 
 
+def test_a_url_that_cannot_be_used_is_not_quoted():
+    url = "http://me:hush-hush-hush@127.0.0.1/x"
+    with pytest.raises(NotTold) as caught:
+        Webhook("w", Notify(webhook=Secret(url)), url).send(message_of("kept"))
+    assert str(caught.value) == "the webhook cannot be used: InvalidURL"
+
+
 def test_a_redirect_is_no_delivery():
     with hook(302, after=[("Location", "/login")]) as (url, got):
         target = Webhook("w", Notify(webhook=Secret(url)), url)

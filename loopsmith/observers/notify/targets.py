@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from html import escape
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,9 +115,11 @@ class Webhook:
                 passing=error.code in PASSING,
                 after=seconds_in(error.headers.get("Retry-After")),
             ) from None
-        except (OSError, ValueError) as error:  # of the network, and of a URL that cannot be
+        except OSError as error:
             reason = getattr(error, "reason", error)
             raise NotTold(f"the webhook cannot be reached: {one_line(str(reason))}", passing=True) from None
+        except (HTTPException, ValueError) as error:  # its words may quote a part of the URL
+            raise NotTold(f"the webhook cannot be used: {type(error).__name__}", passing=True) from None
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
