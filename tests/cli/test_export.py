@@ -282,7 +282,9 @@ def test_datasette_opens_the_tracker_with_it_and_answers_every_question(done, lo
             answers[name] = answer.json()["rows"]
         return answers
 
-    answers = asyncio.run(look())
+    with open_store(tracker) as store:  # as a campaign that runs has it
+        store.record_event(store.campaigns()[0].id, "test.looked")
+        answers = asyncio.run(look())
     (kept,) = answers["progress"]
     assert (kept["candidate"], kept["percent"], kept["value"]) == (2, 50.0, 15.0)
     assert [row["best"] for row in answers["best_value"]][1] == 15.0
