@@ -14,6 +14,7 @@ from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
 from loopsmith.cli.init import app as init_app
+from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
 from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
 from loopsmith.records import Event
@@ -212,6 +213,7 @@ def apply(
 for command in (steer, pause, resume, stop, approve, reject):
     app.command()(command)
 app.command(name="set")(set_)
+app.command(name="report")(report_command)
 
 
 @app.command()
