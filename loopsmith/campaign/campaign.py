@@ -17,6 +17,7 @@ from loopsmith.campaign.reload import Watched, reload
 from loopsmith.campaign.round import run_round
 from loopsmith.campaign.steering import hear_between_rounds, steered
 from loopsmith.campaign.stop import Stopped
+from loopsmith.campaign.telling import told
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
@@ -24,6 +25,7 @@ from loopsmith.search.budget import End, campaign_end, limit_end
 LITTLE = 5_000_000  # bytes; a disk with less is full: not every library says so itself
 
 
+@told
 async def run_campaign(context: Context) -> End:
     """Work until the campaign is over; gives the reason.
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopsmith import agents, log
+from loopsmith import agents, log, observers
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.asking import begin_run
 from loopsmith.campaign.context import Context
@@ -22,6 +22,7 @@ from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError
+from loopsmith.observers import notify
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign
 from loopsmith.search.policy import build_policy
@@ -71,6 +72,7 @@ def open_campaign(
         sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
         leases = Leases(settings.verify.resources)
         agent, roles = agents.build(settings, tape)
+        outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
         policy = build_policy(settings.search)
         commit = snapshot(
             repository,
@@ -112,6 +114,8 @@ def open_campaign(
             leases=leases,
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),
+            outsiders=outsiders,
+            targets=targets,
         )
         watch(context)
         for name, data in notes.items():

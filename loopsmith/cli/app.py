@@ -2,7 +2,6 @@
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import loopsmith
 from loopsmith import report
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
+from loopsmith.cli.export import export
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.report import report as report_command
@@ -45,12 +45,6 @@ AgentOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-
-
-class Format(StrEnum):
-    tsv = "tsv"
-    json = "json"
-    csv = "csv"
 
 
 @app.callback(invoke_without_command=True)
@@ -181,17 +175,7 @@ def memory(
         print("\n".join(lines) or "nothing learned yet")
 
 
-@app.command()
-def export(
-    form: Annotated[Format, typer.Option("--format", help="tsv has autoresearch's five columns.")] = Format.tsv,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Print all candidates as a table."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        sys.stdout.write(report.export(found.store, found.campaign, form.value))
+app.command()(export)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from loopsmith import report
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
-from loopsmith.report.export import record
+from loopsmith.report.export import candidates
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
 from loopsmith.workspace.apply import patch_text
@@ -133,7 +133,7 @@ def result_of(context: Context, report_page: Path | None = None) -> Result:
             interval=tuple(best["interval"]) if best["interval"] else None,
             candidate=best["candidate"],
         ),
-        candidates=[record(store, candidate) for candidate in store.candidates(campaign.id)],
+        candidates=candidates(store, campaign.id),
         patch=patch_text(context.repository, campaign.origin_commit, campaign.baseline_commit) if changed else "",
         cost_usd=view["usage"]["cost_usd"],
         state=state,

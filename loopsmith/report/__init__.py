@@ -1,6 +1,7 @@
 """What the tracker says, for people and programs."""
 
 from loopsmith.report.apply import apply
+from loopsmith.report.export import Format as TableFormat
 from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, show
 from loopsmith.report.status import status
@@ -10,6 +11,7 @@ from loopsmith.report.transcript import transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
+    "TableFormat",
     "apply",
     "export",
     "hint_list",

@@ -7,6 +7,7 @@ from loopsmith.tracker.browse import Browse
 from loopsmith.tracker.campaigns import Campaigns
 from loopsmith.tracker.candidates import Candidates
 from loopsmith.tracker.evidence import Evidence
+from loopsmith.tracker.extract import Extract
 from loopsmith.tracker.ledger import Ledger
 from loopsmith.tracker.live import Live
 from loopsmith.tracker.memory import Memory
@@ -16,7 +17,7 @@ from loopsmith.tracker.rounds import Rounds
 from loopsmith.tracker.tallies import Tallies
 
 
-class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Tallies):
+class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Tallies, Extract):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 
     Verbs may be called from any thread. Two processes may write to the same tracker; each verb of one waits for
