@@ -73,6 +73,7 @@ def run(
     state: StateOption = None,
     tracker: TrackerOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="The full-screen view instead.")] = False,
     accept_noise: Annotated[
         bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
     ] = False,
@@ -94,6 +95,7 @@ def run(
             state=state,
             tracker=tracker,
             plain=plain,
+            watch=watched,
             accept_noise=accept_noise,
             record=record,
             replay=replay,

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from rich.text import Text
 from textual.app import App
@@ -65,13 +65,23 @@ THEME = Theme(
 )
 
 
+class InProcess(Protocol):
+    """A campaign that runs in another thread of this process."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def stop(self) -> None:
+        """Once finishes what is being decided, twice stops now."""
+
+
 class Watch(App[None]):
     """The view of one campaign.
 
     Args:
         source: where it is read.
-        stop: ends the campaign, where it runs in this process: once after what is being decided, twice now. Leaving
-            the view asks then, as the campaign cannot go on without it.
+        campaign: where it runs in this process: leaving the view asks then what becomes of it, as it cannot go on
+            without it.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -80,19 +90,20 @@ class Watch(App[None]):
         Binding("ctrl+q", "leave", show=False),
     ]
 
-    def __init__(self, source: Source, stop: Callable[[], None] | None = None):
+    def __init__(self, source: Source, campaign: InProcess | None = None):
         self.ascii = terminal.ascii_only(os.environ)
         self._harmless = Harmless(ascii=self.ascii)
         super().__init__(ansi_color=True)
         self.register_theme(THEME)
         self.theme = "loopsmith"
         self.animation_level = "none"
-        self.source, self.stop = source, stop
+        self.source, self.campaign = source, campaign
         self.feed = Feed(source)
         self.pages = Reader(source)
         self.picture: Picture | None = None
         self.trouble = ""
         self.leaving = False  # once the campaign in this process has ended
+        self._stops = 0  # how often that one was asked to stop
         self._looking = False
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -104,8 +115,9 @@ class Watch(App[None]):
     async def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
         if not self.is_headless:
-            loop.add_signal_handler(signal.SIGTERM, self._signalled, 2)
-            loop.add_signal_handler(signal.SIGINT, self._signalled, 1)
+            loop.add_signal_handler(signal.SIGTERM, self._end, 2)
+            loop.add_signal_handler(signal.SIGINT, self._end, 1)
+        self._ending = self.set_interval(0.2, self._look_for_end, pause=self.campaign is None)
         self.look()
 
     def on_unmount(self) -> None:
@@ -232,7 +244,7 @@ class Watch(App[None]):
 
     def action_leave(self) -> None:
         """Close the view; where the campaign runs in this process, ask what becomes of it."""
-        if self.stop is None or self.ended:
+        if self.campaign is None or self.campaign.ended:
             self.exit()
             return
         answers = [
@@ -245,27 +257,29 @@ class Watch(App[None]):
 
     def _leave(self, answer: str | None) -> None:
         if answer in ("a", "n"):
-            self._signalled(2 if answer == "n" else 1)
+            self._end(2 if answer == "n" else 1)
 
-    def _signalled(self, times: int) -> None:
-        """As Ctrl-C does to a campaign; a view of another process's campaign just closes."""
-        if self.stop is None or self.ended:
+    def _end(self, stops: int) -> None:
+        """Leave when the campaign in this process has ended, which is asked to stop; else leave.
+
+        Args:
+            stops: 1 for after what is being decided, 2 for now.
+        """
+        if self.campaign is None or self.campaign.ended:
             self.exit()
             return
         self.leaving = True
-        for _ in range(times):
-            self.stop()
-        self.tell("the campaign stops" + (" now" if times > 1 else " after what is being decided"))
+        for _ in range(stops - self._stops):
+            self.campaign.stop()
+        self._stops = max(stops, self._stops)
+        self.tell(
+            "the campaign stops " + ("now" if self._stops > 1 else "after what is being decided; then the view ends")
+        )
 
-    ended = False  # whether the campaign in this process has ended
-
-    def campaign_ended(self) -> None:
-        """Called once the campaign in this process has ended; from its thread."""
-        self.call_from_thread(self._campaign_ended)
-
-    def _campaign_ended(self) -> None:
-        self.ended = True
-        if self.leaving:
-            self.exit()
-        else:
-            self.tell("the campaign has ended; q closes the view")
+    def _look_for_end(self) -> None:
+        if self.campaign is not None and self.campaign.ended:
+            self._ending.stop()
+            if self.leaving:
+                self.exit()
+            else:
+                self.tell("the campaign has ended; q closes the view and prints the summary")

@@ -112,7 +112,8 @@ def between(one: int, other: int) -> Iterator[int]:
 def foot(curve: Curve, margin: int, width: int, power: str) -> Text:
     """The axis below: numbers of candidates, and what the marks mean where there is room."""
     left, right = "0", f"c{curve.last}" if curve.last else ""
-    legend = "● kept, with its interval   · tried" + (f"   in {power}" if power else "")
+    noise = "   -- noise of one run" if curve.band else ""
+    legend = f"● kept, with its interval   · tried{noise}" + (f"   in {power}" if power else "")
     room = width - margin - len(left) - len(right)
     middle = legend if room >= len(legend) + 4 else ""
     return Text(" " * margin + left + middle.center(room) + right, style="dim")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loopsmith.watch.app import Watch
 
 WIDE = 120  # columns from which the patch stands beside the text
-KEYS = "esc back  n next  p before  1 about  2 patch  3 runs  4 transcript  a approve  d reject  ? help"
+KEYS = "esc back  n next  p previous  1-4, tab pages  a approve  d reject  ? help"
 PAGES = ("about", "patch", "runs", "transcript")
 
 

@@ -22,6 +22,7 @@ class Dialog(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Dialog { align: center middle; background: ansi_default; }
     Dialog > Vertical { border: round $foreground; width: 76; max-width: 100%; height: auto; max-height: 100%; }
+    Dialog > Vertical { padding: 0 1; border-title-style: bold; border-title-color: $foreground; }
     Dialog Lines { height: auto; max-height: 100%; }
     Dialog Input { border: none; height: 1; padding: 0; }
     """
@@ -33,7 +34,7 @@ class Dialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Text(f" {self.heading} ")
+            box.border_title = Text(self.heading)
             yield Lines(id="words", wrap=True, focus=True)
 
     def on_mount(self) -> None:
@@ -92,7 +93,7 @@ class Write(Dialog):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Text(f" {self.heading} ")
+            box.border_title = Text(self.heading)
             yield Lines(id="words", wrap=True)
             yield Input(max_length=LONGEST, select_on_focus=False)
 

@@ -2,18 +2,11 @@
 
 from rich.text import Text
 
-MAIN = (
-    ("enter", "open"),
-    ("/", "search"),
-    ("f", "filter"),
-    ("o", "order"),
-    ("s", "steer"),
-    ("p", "pause"),
-    ("r", "resume"),
-    ("x", "stop"),
-    ("a", "approve"),
-    ("d", "reject"),
-)  # in the order in which they are dropped last; ? and q always stay
+from loopsmith.watch.feed import Picture
+from loopsmith.watch.panes import paused
+
+REVIEW = (("a", "approve"), ("d", "reject"))
+FIND = (("enter", "open"), ("/", "search"), ("f", "filter"), ("o", "sort"))
 ALWAYS = (("?", "help"), ("q", "quit"))
 GROUPS = (
     (
@@ -32,7 +25,7 @@ GROUPS = (
         (
             ("/", "search candidates, or events, by words"),
             ("f", "only candidates of one kind"),
-            ("o", "the order of candidates; the same again turns it round"),
+            ("o", "sort candidates; the same again turns it round"),
             ("esc", "all of them again"),
         ),
     ),
@@ -61,15 +54,23 @@ def help_lines() -> list[Text]:
 HELP = help_lines()
 
 
-def footer(width: int) -> Text:
-    """As many keys as fit on a line."""
-    shown, room = list[tuple[str, str]](), width - sum(len(key) + len(words) + 3 for key, words in ALWAYS)
-    for key, words in MAIN:
-        room -= len(key) + len(words) + 3
-        if room < 0:
-            break
-        shown.append((key, words))
+def footer(picture: Picture | None, width: int) -> Text:
+    """As many keys as fit on a line, those first that a person may have to press now."""
+    keys: list[tuple[str, str]] = []
+    if picture is not None:
+        keys += REVIEW if picture.view["counts"]["quarantined"] else ()
+        pause = ("r", "resume") if paused(picture) else ("p", "pause")
+        keys += (("s", "steer"), pause, ("x", "stop")) if picture.live else (("s", "steer"),)
+    shown, room = list[tuple[str, str]](), width + 2 - sum(map(columns, ALWAYS))
+    for each in (*keys, *FIND):
+        room -= columns(each)
+        if room >= 0:
+            shown.append(each)
     line = Text()
     for key, words in (*shown, *ALWAYS):
         line.append(key, style="bold").append(f" {words}  ", style="dim")
     return line
+
+
+def columns(key: tuple[str, str]) -> int:
+    return len(key[0]) + len(key[1]) + 3

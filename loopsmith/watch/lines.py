@@ -23,7 +23,7 @@ class Lines(ScrollView):
         across: long lines can be scrolled sideways; without, they are cut.
     """
 
-    DEFAULT_CSS = "Lines { scrollbar-size: 1 1; }"
+    DEFAULT_CSS = "Lines { scrollbar-size: 1 1; overflow-x: hidden; } Lines.-across { overflow-x: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", show=False),
         Binding("k", "scroll_up", show=False),
@@ -37,6 +37,7 @@ class Lines(ScrollView):
     ):
         super().__init__(id=id, can_focus=focus, classes=classes)
         self.wrap, self.across = wrap, across
+        self.set_class(across, "-across")
         self._given: Sequence[Text] = ()
         self._lines: Sequence[Text] = ()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, overload
+from typing import TYPE_CHECKING, ClassVar, cast, overload
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -67,8 +67,8 @@ class CurvePane(Lines):
 
     def _arrange(self) -> None:
         if self.curve is not None and self.size.width:
-            app: Watch = self.app
-            self._given = chart.draw(self.curve, self.room.width, self.room.height, ascii=app.ascii)
+            watch = cast("Watch", self.app)
+            self._given = chart.draw(self.curve, self.room.width, self.room.height, ascii=watch.ascii)
         super()._arrange()
 
 
@@ -178,13 +178,12 @@ class Main(Screen[None]):
         self.lines("asked").entitle("asked")
         curve_pane = self.query_one(CurvePane)
         curve_pane.draw(picture.curve)
-        best = picture.curve.steps[-1].value if picture.curve.steps else None
         better = "higher" if picture.curve.direction == "maximize" else "lower"
-        now = "" if best is None else f": {best:.5g}"
-        curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better{now}")
+        curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better")
         self._show_events(picture)
         if not trouble:
             self.table.read_again()
+        self._keys()
         self._arrange()
 
     def _show_events(self, picture: Picture) -> None:
@@ -206,10 +205,15 @@ class Main(Screen[None]):
         self.lines("keys").show([Text(words, style="bold reverse")])
         if self._message is not None:
             self._message.stop()
-        self._message = self.set_timer(MESSAGE, self._keys)
+        self._message = self.set_timer(MESSAGE, self._told)
+
+    def _told(self) -> None:
+        self._message = None
+        self._keys()
 
     def _keys(self) -> None:
-        self.lines("keys").show([footer(self.size.width)])
+        if self._message is None:
+            self.lines("keys").show([footer(self.app.picture, self.size.width)])
 
     # Where it is shown
 

@@ -57,11 +57,19 @@ def head(picture: Picture, trouble: str = "") -> list[Text]:
     first.append(f"  {words}")
     if trouble:
         return [first, Text(f"! {plain(trouble)}; shown is what it said before", style="bold yellow")]
-    second = Text(plain(outcome(view)), style="green" if view["best"]["candidate"] is not None else "")
+    second = Text()
     if count := view["counts"]["quarantined"]:
-        waits = "waits" if count == 1 else "wait"
-        second.append(f"  {count} in quarantine {waits} for you", style="bold magenta")
+        second.append(f"{count} in quarantine, which you approve or reject", style="bold magenta").append(" | ")
+    second.append(plain(outcome(view)), style="green" if view["best"]["candidate"] is not None else "")
     return [first, second]
+
+
+def paused(picture: Picture) -> bool:
+    """Whether a person has paused it: so it is until one resumes it, or it starts anew."""
+    for each in picture.requests:
+        if each.status is RequestStatus.DONE and each.kind in (RequestKind.PAUSE, RequestKind.RESUME):
+            return each.kind is RequestKind.PAUSE and picture.live
+    return False
 
 
 def used_time(picture: Picture) -> float:

@@ -72,7 +72,7 @@ def row_text(row: Overview, columns: tuple[Column, ...]) -> Text:
 class Candidates(ScrollView, can_focus=True):
     """The table, with one row under the cursor."""
 
-    DEFAULT_CSS = "Candidates { scrollbar-size: 1 1; }"
+    DEFAULT_CSS = "Candidates { scrollbar-size: 1 1; overflow-x: hidden; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
