@@ -1,68 +1,22 @@
 """The full-screen view: it polls the tracker in a thread, shows what it found, and asks what a person wants asked."""
 
 import asyncio
-import os
 import signal
-import time
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol
 
 from rich.text import Text
-from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
-from textual.theme import Theme
 
-from loopsmith.errors import LoopsmithError
 from loopsmith.live import RequestKind
 from loopsmith.records import Status
-from loopsmith.watch import terminal
-from loopsmith.watch.detail import Detail, Place
+from loopsmith.watch.detail import Detail
 from loopsmith.watch.dialogs import Choice, Help, Write
-from loopsmith.watch.feed import Feed, Picture, Reader, Source
+from loopsmith.watch.feed import Source
 from loopsmith.watch.keys import HELP
 from loopsmith.watch.main import Main
+from loopsmith.watch.shell import Place, Shell
 from loopsmith.watch.steering import say
-from loopsmith.watch.text import Harmless, plain
-
-T = TypeVar("T")
-
-EVERY = 1.0  # seconds between two looks at the tracker
-REST = 2.0  # a look that took long is followed by so many times its length without one
-# The terminal's own colours, which fit its background whatever that is.
-THEME = Theme(
-    name="loopsmith",
-    ansi=True,
-    primary="ansi_default",
-    secondary="ansi_cyan",
-    warning="ansi_yellow",
-    error="ansi_red",
-    success="ansi_green",
-    accent="ansi_cyan",
-    foreground="ansi_default",
-    background="ansi_default",
-    surface="ansi_default",
-    panel="ansi_default",
-    boost="ansi_default",
-    variables={
-        "ansi-background": "ansi_black",
-        "ansi-foreground": "ansi_white",
-        "border": "ansi_default",
-        "border-blurred": "ansi_bright_black",
-        "scrollbar": "ansi_bright_black",
-        "scrollbar-hover": "ansi_default",
-        "scrollbar-active": "ansi_default",
-        "scrollbar-background": "ansi_default",
-        "scrollbar-background-hover": "ansi_default",
-        "scrollbar-background-active": "ansi_default",
-        "scrollbar-corner-color": "ansi_default",
-        "input-cursor-background": "ansi_default",
-        "input-cursor-foreground": "ansi_default",
-        "input-cursor-text-style": "reverse",
-        "input-selection-background": "ansi_bright_black",
-        "input-selection-foreground": "ansi_default",
-    },
-)
+from loopsmith.watch.text import plain
 
 
 class InProcess(Protocol):
@@ -75,7 +29,7 @@ class InProcess(Protocol):
         """Once finishes what is being decided, twice stops now."""
 
 
-class Watch(App[None]):
+class Watch(Shell):
     """The view of one campaign.
 
     Args:
@@ -84,30 +38,16 @@ class Watch(App[None]):
             without it.
     """
 
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "leave", show=False, priority=True),
         Binding("ctrl+q", "leave", show=False),
     ]
 
     def __init__(self, source: Source, campaign: InProcess | None = None):
-        self.ascii = terminal.ascii_only(os.environ)
-        self._harmless = Harmless(ascii=self.ascii)
-        super().__init__(ansi_color=True)
-        self.register_theme(THEME)
-        self.theme = "loopsmith"
-        self.animation_level = "none"
-        self.source, self.campaign = source, campaign
-        self.feed = Feed(source)
-        self.pages = Reader(source)
-        self.picture: Picture | None = None
-        self.trouble = ""
+        super().__init__(source)
+        self.campaign = campaign
         self.leaving = False  # once the campaign in this process has ended
         self._stops = 0  # how often that one was asked to stop
-        self._looking = False
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._harmless]
 
     def get_default_screen(self) -> Main:
         return Main(id="_default")
@@ -120,74 +60,30 @@ class Watch(App[None]):
         self._ending = self.set_interval(0.2, self._look_for_end, pause=self.campaign is None)
         self.look()
 
-    def on_unmount(self) -> None:
-        self.feed.reader.close()
-        self.pages.close()
-
-    # What is read
-
-    def look(self) -> None:
-        """Read the tracker in a thread, show it, and do so again in about a second."""
-        if self._looking:
-            return
-        self._looking = True
-
-        def read() -> tuple[Picture | str, float]:
-            began = time.monotonic()
-            try:
-                found: Picture | str = self.feed.look()
-            except LoopsmithError as error:
-                found = str(error)
-            return found, time.monotonic() - began
-
-        self.in_background(read, self._looked, group="feed")
-
-    def _looked(self, found: tuple[Picture | str, float]) -> None:
-        self._looking = False
-        picture, took = found
-        if isinstance(picture, str):
-            self.trouble = plain(picture)
-        else:
-            self.picture, self.trouble = picture, ""
-        self.main.show()
-        self.set_timer(max(EVERY, REST * took), self.look)
-
-    def in_background(self, read: Callable[[], T], then: Callable[[T], None], *, group: str) -> None:
-        """Call `read` in a thread, and `then` with what it gave here; an error of loopsmith's is shown in a line."""
-
-        def work() -> None:
-            try:
-                found = read()
-            except LoopsmithError as error:
-                self.call_from_thread(self.tell, str(error))
-                return
-            self.call_from_thread(then, found)
-
-        self.run_worker(work, thread=True, group=group, exit_on_error=True)
-
     @property
     def main(self) -> Main:
         screen = self.screen_stack[0]
         assert isinstance(screen, Main)
         return screen
 
-    def tell(self, words: str) -> None:
-        """A sentence at the foot, for a while."""
-        self.main.tell(plain(words))
+    def show(self) -> None:
+        self.main.show()
 
-    # Candidates
+    def tell(self, words: str) -> None:
+        """At the foot of the screen that is in sight."""
+        screen = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, (Main, Detail)))
+        screen.tell(plain(words))
 
     def open_candidate(self, place: Place) -> None:
         self.push_screen(Detail(place))
 
     def neighbour(self, index: int) -> Place | None:
-        """The candidate at a row of the table; the cursor goes with it."""
         return self.main.place(index)
 
     # What a person asks
 
     def ask(self, kind: RequestKind, **data: object) -> None:
-        self.in_background(lambda: say(self.source, kind, data), self.tell, group="ask")
+        self.in_background(lambda: say(self.source, kind, data), self.tell)
 
     def action_stop(self) -> None:
         answers = [("a", "after what is being decided"), ("n", "now, and start that again another time")]

@@ -1,7 +1,6 @@
 """One candidate on the whole screen: what was tried and decided, its patch, its runs, its transcript."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,23 +13,14 @@ from loopsmith.errors import LoopsmithError
 from loopsmith.tracker import Store
 from loopsmith.watch.dossier import Dossier, dossier
 from loopsmith.watch.lines import Lines
+from loopsmith.watch.shell import Place, Shell
 from loopsmith.watch.text import plain, status_style, status_words
 from loopsmith.workspace import Repository
 
-if TYPE_CHECKING:
-    from loopsmith.watch.app import Watch
-
 WIDE = 120  # columns from which the patch stands beside the text
 KEYS = "esc back  n next  p previous  1-4, tab pages  a approve  d reject  ? help"
+MESSAGE = 8.0  # seconds that a sentence stays at the foot
 PAGES = ("about", "patch", "runs", "transcript")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which candidate, and the way from it to its neighbours in the table."""
-
-    candidate_id: str
-    index: int
 
 
 class Detail(Screen[None]):
@@ -54,7 +44,7 @@ class Detail(Screen[None]):
         Binding("d", "app.review('reject')", show=False),
         Binding("question_mark", "app.help", show=False),
     ]
-    app: "Watch"
+    app: Shell
 
     def __init__(self, place: Place):
         super().__init__()
@@ -74,16 +64,24 @@ class Detail(Screen[None]):
     def on_mount(self) -> None:
         for name in PAGES:
             self.query_one(f"#{name}", Lines).entitle(f"{PAGES.index(name) + 1} {name}")
-        self.query_one("#keys", Lines).show([Text(KEYS, style="dim")])
+        self._keys()
         self._arrange()
         self.load()
 
     def on_resize(self, event: Resize) -> None:
         self._arrange()
 
+    def tell(self, words: str) -> None:
+        """A sentence in place of the keys, for a while."""
+        self.query_one("#keys", Lines).show([Text(words, style="bold reverse")])
+        self.set_timer(MESSAGE, self._keys)
+
+    def _keys(self) -> None:
+        self.query_one("#keys", Lines).show([Text(KEYS, style="dim")])
+
     def load(self) -> None:
         self.query_one("#head", Lines).show([Text("reading…", style="dim")])
-        self.app.in_background(self._read, self._shown, group="detail")
+        self.app.in_background(self._read, self._shown)
 
     def _read(self) -> tuple[str, Dossier]:
         candidate_id = self.place.candidate_id

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from loopsmith.campaign.lock import holder
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import LoopsmithError, TrackerError
 from loopsmith.live import Activity, Request
-from loopsmith.records import Event
+from loopsmith.records import Campaign, Event
 from loopsmith.report.curve import Curve, curve
 from loopsmith.tracker import Store, open_store
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 1.0  # seconds; a reader in WAL mode waits only for a program that holds the whole file
 FIRST_EVENTS, NEW_EVENTS, KEPT_EVENTS = 1000, 500, 5000  # read at first, in one look, and kept
 REQUESTS = 100  # the newest, that are shown
+REST = 4.0  # times as long as it took to sum up the campaign
 POINTS = 1000  # of the curve beside the kept steps
 
 
@@ -133,40 +135,62 @@ class Reader:
 
 
 class Feed:
-    """Takes pictures of one campaign."""
+    """Takes pictures of one campaign; from one thread at a time.
+
+    What sums up the whole campaign takes long where it has very many candidates: it is read again only after a rest.
+    """
 
     def __init__(self, source: Source):
         self.source = source
         self.reader = Reader(source)
         self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)  # newest first
+        self._whole: tuple[dict[str, Any], Curve] | None = None
+        self._due = 0.0  # when it is read again, by the monotonic clock
 
-    def look(self) -> Picture:
+    def look(self, *, everything: bool = False) -> Picture:
         """The campaign now.
+
+        Args:
+            everything: without a rest.
 
         Raises:
             LoopsmithError: the tracker cannot be read, or does not hold the campaign.
         """
-        return self.reader.read(self._look)
+        if everything:
+            self._due = 0.0
+        try:
+            return self.reader.read(self._look)
+        except LoopsmithError:
+            self._events.clear()  # it may be another tracker that comes back
+            self._whole = None
+            raise
 
     def _look(self, store: Store) -> Picture:
         campaign = store.campaign(self.source.campaign_id)
         activity = store.activity(campaign.id)
         requests = store.requests(campaign.id, limit=REQUESTS, newest_first=True)
         events = self._newest(store)
-        moments = [
-            campaign.updated_at,
-            *(item.updated_at for item in activity),
-            *(item.created_at for item in requests),
-        ]
-        moments += [item.created_at for item in events[:1]]
+        view, progress = self._sums(store, campaign)
+        moments = [campaign.updated_at, *(item.updated_at for item in activity)]
+        moments += [item.created_at for item in requests[:1]] + [item.created_at for item in events[:1]]
         return Picture(
             now=max(datetime.now(UTC), *moments),
-            view=report.status(store, campaign, process=holder(self.source.state.lock)),
-            curve=curve(store, campaign, POINTS),
+            view=view,
+            curve=progress,
             activity=activity,
             requests=requests,
             events=events,
         )
+
+    def _sums(self, store: Store, campaign: Campaign) -> tuple[dict[str, Any], Curve]:
+        """Status and curve: new ones, or after long work the last ones, for a few times as long."""
+        process = holder(self.source.state.lock)
+        began = time.monotonic()
+        if self._whole is None or began >= self._due or self._whole[0]["campaign"]["process"] != process:
+            self._whole = report.status(store, campaign, process=process), curve(store, campaign, POINTS)
+            ended = time.monotonic()
+            self._due = ended + REST * (ended - began)
+        return self._whole
 
     def _newest(self, store: Store) -> tuple[Event, ...]:
         """The newest events: only those that were not read before, and of very many only the last."""

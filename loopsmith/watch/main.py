@@ -1,8 +1,7 @@
 """The main screen: panes side by side where there is room, else one tab at a time."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, cast, overload
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,20 +13,17 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from loopsmith.live import Page
-from loopsmith.records import Event, Status, Verdict
-from loopsmith.report.curve import Curve
 from loopsmith.tracker.browse import SortKey
-from loopsmith.watch import chart, panes
-from loopsmith.watch.detail import Place
+from loopsmith.watch import panes
+from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice
 from loopsmith.watch.feed import Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
-from loopsmith.watch.table import OPEN, PAGE, Candidates
+from loopsmith.watch.shell import Place, Shell
+from loopsmith.watch.table import PAGE, Candidates
 from loopsmith.watch.text import plain
-
-if TYPE_CHECKING:
-    from loopsmith.watch.app import Watch
+from loopsmith.watch.views import CurvePane, EventLines
 
 WIDE = (110, 26)  # columns and rows from which panes stand side by side
 SHORT = 16  # rows below which nothing is spent on the curve
@@ -35,60 +31,6 @@ TABS = {"now": ("curve", "now", "budget"), "candidates": ("table",), "events": (
 LEFT, RIGHT = ("curve", "table"), ("now", "budget", "events", "asked")
 MESSAGE = 8.0  # seconds that a sentence stays at the foot
 TYPING = 0.25  # seconds without a key before a search is made
-ORDERS = {
-    "n": (SortKey.NUMBER, "number"),
-    "s": (SortKey.STATUS, "status"),
-    "v": (SortKey.VALUE, "value"),
-    "g": (SortKey.EFFECT, "gain"),
-    "c": (SortKey.COST, "cost"),
-    "l": (SortKey.LINES, "lines changed"),
-    "u": (SortKey.UPDATED, "last change"),
-}
-KINDS: dict[str, tuple[tuple[Status, ...] | None, str]] = {
-    "a": (None, "all"),
-    "k": ((Status.KEPT,), "kept"),
-    "w": (OPEN, "at work or waiting"),
-    "q": ((Status.QUARANTINED,), "quarantined"),
-    "d": ((Status.DISCARDED,), "discarded"),
-    "r": ((Status.REJECTED,), "rejected"),
-    "f": ((Status.FAILED, Status.CRASHED, Status.TIMED_OUT), "failed, crashed or timed out"),
-    "u": ((Status.DUPLICATE,), "duplicates"),
-}
-
-
-class CurvePane(Lines):
-    """The curve, drawn anew for each size."""
-
-    curve: Curve | None = None
-
-    def draw(self, curve: Curve) -> None:
-        self.curve = curve
-        self._arrange()
-
-    def _arrange(self) -> None:
-        if self.curve is not None and self.size.width:
-            watch = cast("Watch", self.app)
-            self._given = chart.draw(self.curve, self.room.width, self.room.height, ascii=watch.ascii)
-        super()._arrange()
-
-
-class EventLines(Sequence[Text]):
-    """The lines of events, made when they come into sight."""
-
-    def __init__(self, events: Sequence[Event], picture: Picture):
-        self.events, self.picture = events, picture
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    @overload
-    def __getitem__(self, index: int) -> Text: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Text]: ...
-    def __getitem__(self, index: int | slice) -> Text | list[Text]:
-        if isinstance(index, slice):
-            return [panes.event_line(event, self.picture) for event in self.events[index]]
-        return panes.event_line(self.events[index], self.picture)
 
 
 class Main(Screen[None]):
@@ -121,7 +63,7 @@ class Main(Screen[None]):
         Binding("question_mark", "app.help", show=False),
         Binding("q", "app.leave", show=False),
     ]
-    app: "Watch"
+    app: Shell
 
     def __init__(self, id: str | None = None):
         super().__init__(id=id)
@@ -336,7 +278,7 @@ class Main(Screen[None]):
             else:
                 self.table.take(query, number, page)
 
-        self.app.in_background(read, shown, group="pages")
+        self.app.in_background(read, shown)
 
     def on_candidates_moved(self, moved: Candidates.Moved) -> None:
         self._title()
@@ -437,15 +379,3 @@ class Main(Screen[None]):
         query, sort = self.table.query_now, ORDERS[key][0]
         descending = not query.descending if sort is query.sort else sort is not SortKey.STATUS
         self.table.ask(replace(query, sort=sort, descending=descending))
-
-
-def kinds(counts: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """The filters, each with how many it lets through."""
-    for key, (statuses, words) in KINDS.items():
-        if statuses is None:
-            count = counts.get("candidates")
-        elif statuses is OPEN and counts:
-            count = counts["candidates"] - sum(counts[verdict] for verdict in Verdict)
-        else:
-            count = sum(counts.get(status, 0) for status in statuses)
-        yield key, words if count is None else f"{words}: {count:,}"

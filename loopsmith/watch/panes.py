@@ -1,6 +1,8 @@
 """What each pane says, as lines: the head, what goes on now, the budget, events, what persons asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
 from rich.text import Text
 
@@ -81,16 +83,22 @@ def now(picture: Picture) -> list[Text]:
     if not picture.activity:
         idle = "nothing at this moment" if picture.live else "nothing: no process runs it"
         return [Text(idle, style="dim")]
-    lines = []
+    lines = activity_lines(picture.activity, picture.now)
     if not picture.live:
-        lines.append(Text("its process is gone; this is what it did then", style="bold yellow"))
-    for each in sorted(picture.activity, key=lambda each: (ORDER.index(each.doing), each.since, each.subject)):
+        lines.insert(0, Text("its process is gone; this is what it did then", style="bold yellow"))
+    return lines
+
+
+def activity_lines(activity: Iterable[Activity], now: datetime) -> list[Text]:
+    """A line for each that does something, with since when and what of the machine it holds."""
+    lines = []
+    for each in sorted(activity, key=lambda each: (ORDER.index(each.doing), each.since, each.subject)):
         words = ", ".join([*map(plain, each.lease), plain(each.text)]) if each.lease else plain(each.text)
         lines.append(
             Text.assemble(
                 (f"{each.doing:<9} ", DOING_STYLES[each.doing]),
                 (f"{plain(each.subject, 16):<9} ", "bold"),
-                (f"{since(each.since, picture.now):>7}  ", "dim"),
+                (f"{since(each.since, now):>7}  ", "dim"),
                 words,
             )
         )
@@ -122,7 +130,7 @@ def budget(picture: Picture, width: int) -> list[Text]:
                 lines.append(Text(f"{words:<11}{amount(name, used)}, no limit"))
             continue
         lines.append(Text.assemble(f"{words:<11}", *bar(used / limit if limit else 1.0, room), f"  {said[name]}"))
-    return [*lines, forecast_line(picture)] if picture.live else lines
+    return [*lines, forecast_line(picture.view, picture.now)] if picture.live else lines
 
 
 def amount(name: str, value: float) -> str:
@@ -136,14 +144,15 @@ def bar(share: float, width: int) -> tuple[tuple[str, str], tuple[str, str]]:
     return ("━" * full, "bold yellow" if share >= 0.8 else "bold"), ("─" * (width - full), "dim")
 
 
-def forecast_line(picture: Picture) -> Text:
-    found: Forecast | None = forecast(picture.view["budget"])
+def forecast_line(view: Mapping[str, Any], now: datetime) -> Text:
+    """When the campaign ends and why, as far as can be told; `view` is what `report.status` gives."""
+    found: Forecast | None = forecast(view["budget"])
     if found is None:
         return Text("no end in sight: no limit, or too early to tell", style="dim")
     words = LIMIT_WORDS[found.limit]
     if found.seconds <= 0:
         return Text(f"about to end: {words}")
-    when = f"about {at_about(found.seconds, picture.now)}, in {format_duration(max(1, int(found.seconds)))}"
+    when = f"about {at_about(found.seconds, now)}, in {format_duration(max(1, int(found.seconds)))}"
     how = "" if found.certain else " (an estimate from the rate so far)"
     return Text(f"ends {when}: {words}{how}")
 

@@ -20,7 +20,6 @@ from loopsmith.watch.text import gain, number, plain, status_style, status_words
 from loopsmith.workflow import format_money
 
 PAGE = 100  # rows that are read at once
-OPEN = tuple(status for status in Status if not status.final)
 
 
 @dataclass(frozen=True, slots=True)
