@@ -11,7 +11,7 @@ from loopsmith.errors import LoopsmithError
 from loopsmith.live import RequestKind
 from loopsmith.records import Candidate, Decision
 from loopsmith.report import patch_of, transcript
-from loopsmith.report.show import lessons_of, measurement_row, plan_words, review_rows
+from loopsmith.report.show import hint_rows, lessons_of, measurement_row, plan_words, review_rows
 from loopsmith.search.memory import effect_words
 from loopsmith.tracker import Store
 from loopsmith.watch.text import clock, number, plain, plain_lines, status_style, status_words
@@ -73,6 +73,8 @@ def about(store: Store, candidate: Candidate, decision: Decision | None) -> list
         reflection += row("reviewer", said.removeprefix("reviewer").strip())
     for lesson in lessons_of(store, candidate):
         reflection += row("lesson", lesson)
+    for taken in hint_rows(store, candidate):
+        reflection += row("takes up", taken.removeprefix("takes up").strip())
     lines += ([Text("")] if reflection else []) + reflection
     for request in store.requests(candidate.campaign_id, kinds=ASKED):
         if request.data.get("candidate") == candidate.id:

@@ -3,7 +3,6 @@
 from rich.text import Text
 
 from loopsmith.watch.feed import Picture
-from loopsmith.watch.panes import paused
 
 REVIEW = (("a", "approve"), ("d", "reject"))
 FIND = (("enter", "open"), ("/", "search"), ("f", "filter"), ("o", "sort"))
@@ -59,7 +58,7 @@ def footer(picture: Picture | None, width: int) -> Text:
     keys: list[tuple[str, str]] = []
     if picture is not None:
         keys += REVIEW if picture.view["counts"]["quarantined"] else ()
-        pause = ("r", "resume") if paused(picture) else ("p", "pause")
+        pause = ("r", "resume") if picture.status == "paused" else ("p", "pause")
         keys += (("s", "steer"), pause, ("x", "stop")) if picture.live else (("s", "steer"),)
     shown, room = list[tuple[str, str]](), width + 2 - sum(map(columns, ALWAYS))
     for each in (*keys, *FIND):

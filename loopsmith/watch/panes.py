@@ -49,6 +49,8 @@ def head(picture: Picture, trouble: str = "") -> list[Text]:
     words = ""
     if state == "interrupted":
         words = f"its process is gone; go on with `{resume_command(picture)}`"
+    elif state == "paused":
+        words = "nothing new starts until you resume it"
     elif state != "running":
         why = plain(campaign["message"] or campaign["stop_reason"] or "", 200)
         words = f"{why}; go on with `{resume_command(picture)}`" if state in ("stopped", "failed") else why
@@ -64,14 +66,6 @@ def head(picture: Picture, trouble: str = "") -> list[Text]:
         second.append(f"{count} in quarantine, which you approve or reject", style="bold magenta").append(" | ")
     second.append(plain(outcome(view)), style="green" if view["best"]["candidate"] is not None else "")
     return [first, second]
-
-
-def paused(picture: Picture) -> bool:
-    """Whether a person has paused it: so it is until one resumes it, or it starts anew."""
-    for each in picture.requests:
-        if each.status is RequestStatus.DONE and each.kind in (RequestKind.PAUSE, RequestKind.RESUME):
-            return each.kind is RequestKind.PAUSE and picture.live
-    return False
 
 
 def used_time(picture: Picture) -> float:
@@ -146,6 +140,8 @@ def bar(share: float, width: int) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def forecast_line(view: Mapping[str, Any], now: datetime) -> Text:
     """When the campaign ends and why, as far as can be told; `view` is what `report.status` gives."""
+    if view["campaign"]["status"] == "paused":
+        return Text("paused: its end moves on with each second", style="dim")
     found: Forecast | None = forecast(view["budget"])
     if found is None:
         return Text("no end in sight: no limit, or too early to tell", style="dim")

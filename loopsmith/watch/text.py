@@ -17,7 +17,13 @@ STYLES = {
     "crashed": "red",
     "timed_out": "red",
 }  # of the verdicts; what is open is cyan
-CAMPAIGN_STYLES = {"running": "green", "done": "bold", "interrupted": "bold red", "failed": "bold red"}
+CAMPAIGN_STYLES = {
+    "running": "green",
+    "done": "bold",
+    "paused": "bold yellow",
+    "interrupted": "bold red",
+    "failed": "bold red",
+}
 TAB = 4  # columns
 # Selectors that change the width of the letter before them, which terminals disagree about.
 SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
