@@ -11,9 +11,9 @@ from loopsmith.report.scale import Axis, drawn, labels, shown, ticks
 # The dots of a braille cell by row and column: https://www.unicode.org/charts/PDF/U2800.pdf
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 BRAILLE = 0x2800
-BAND, POINT, INTERVAL, STEP, KEPT = range(5)  # what lies above what
-STYLES = ("dim", "dim", "cyan", "green", "bold green")
-LETTERS = ("-", ".", "|", "=", "o")  # in ASCII
+BAND, POINT, INTERVAL, RISE, STEP, KEPT = range(6)  # what lies above what
+STYLES = ("dim", "dim", "cyan", "green", "green", "bold green")
+LETTERS = ("-", ".", ":", "|", "=", "o")  # in ASCII
 MARK = "●"
 SMALLEST = (20, 4)  # columns and rows; a smaller curve is left out
 
@@ -81,7 +81,7 @@ def draw(curve: Curve, width: int, height: int, *, ascii: bool = False) -> list[
             canvas.dot(x, y_of(step.value), STEP)
         if after is not None:
             for y in between(y_of(step.value), y_of(after.value)):
-                canvas.dot(end, y, STEP)
+                canvas.dot(end, y, RISE)
     for step in steps[1:]:
         x = x_of(step.number)
         if step.low is not None and step.high is not None:

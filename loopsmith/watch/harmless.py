@@ -9,9 +9,10 @@ from textual.filter import LineFilter
 
 ASCII = str.maketrans(
     {
-        **dict.fromkeys("─━╌╍╴╶╸╺═▔▁▀▄", "-"),
+        **dict.fromkeys("─╌╍╴╶╸╺═▔▁▀▄", "-"),
         **dict.fromkeys("│┃║╎▏▕▌▐", "|"),
         **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰╔╗╚╝┏┓┗┛▛▜▙▟", "+"),
+        "━": "=",
         **dict.fromkeys("█▓▇▆▅▃▂", "#"),
         **dict.fromkeys("░▒·•", "."),
         **dict.fromkeys("●◆", "o"),

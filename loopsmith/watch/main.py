@@ -86,7 +86,7 @@ class Main(Screen[None]):
                 yield Lines(id="now", classes="pane", focus=True)
                 yield Lines(id="budget", classes="pane")
                 yield Lines(id="events", classes="pane", focus=True)
-                yield Lines(id="asked", classes="pane", focus=True)
+                yield Lines(id="asked", classes="pane", focus=True, wrap=True)
         yield Input(id="search", placeholder="words, or a number such as c12; enter keeps, esc clears")
         yield Lines(id="keys")
 

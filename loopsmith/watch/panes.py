@@ -183,9 +183,10 @@ def asked(picture: Picture) -> list[Text]:
         return [Text("nobody asked for anything", style="dim")]
     lines = []
     for each in picture.requests:
-        line = Text.assemble((f"{clock(each.created_at, picture.now)} ", "dim"), (f"{each.kind:<8} ", "bold"))
-        line.append(plain(request_words(each), 200))
-        line.append(f"  {each.status}", style=REQUEST_STYLES[each.status])
+        line = Text.assemble((f"{clock(each.created_at, picture.now)} ", "dim"), (f"{each.kind:<8}", "bold"))
+        if words := plain(request_words(each), 200):
+            line.append(f"{words}  ")
+        line.append(each.status, style=REQUEST_STYLES[each.status])
         if each.answer:
             line.append(f": {plain(each.answer, 200)}")
         lines.append(line)

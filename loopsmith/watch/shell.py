@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from textual.app import App
-from textual.filter import LineFilter
+from textual.filter import LineFilter, NoColor
 from textual.theme import Theme
 
 from loopsmith.errors import LoopsmithError
@@ -76,7 +76,9 @@ class Shell(App[None]):
 
     def __init__(self, source: Source):
         self.ascii = terminal.ascii_only(os.environ)
-        self._harmless = Harmless(ascii=self.ascii)
+        self._gates: list[LineFilter] = [Harmless(ascii=self.ascii)]
+        if terminal.monochrome(os.environ):
+            self._gates.append(NoColor())
         super().__init__(ansi_color=True)
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -88,7 +90,7 @@ class Shell(App[None]):
         self.trouble = ""
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._harmless]
+        return [*super().get_line_filters(), *self._gates]
 
     def on_unmount(self) -> None:
         self.feed.reader.close()

@@ -22,4 +22,4 @@ def say(source: Source, kind: RequestKind, data: Mapping[str, Any] | None = None
         request = ask(store, campaign, kind, data, by="watch", state=source.state, elsewhere=source.elsewhere)
         request = wait_for_answer(store, request, PATIENCE)
         heard = listening(campaign, source.state, elsewhere=source.elsewhere)
-        return f"{kind}: {standing(request, heard)}"
+        return standing(request, heard)

@@ -25,5 +25,6 @@ def ascii_only(environ: Mapping[str, str]) -> bool:
     return "utf8" not in locale.lower().replace("-", "") or environ.get("TERM", "") in MONOCHROME
 
 
-def without_colour(environ: Mapping[str, str]) -> bool:
-    return "NO_COLOR" in environ or environ.get("TERM", "") in MONOCHROME
+def monochrome(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal has no colours, or a person wants none (https://no-color.org)."""
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM", "") in MONOCHROME
