@@ -17,6 +17,7 @@ from loopsmith.cli.init import app as init_app
 from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
 from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
+from loopsmith.cli.watch import watch
 from loopsmith.records import Event
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ def run(
     state: StateOption = None,
     tracker: TrackerOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="The full-screen view instead.")] = False,
     accept_noise: Annotated[
         bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
     ] = False,
@@ -84,6 +86,7 @@ def run(
             state=state,
             tracker=tracker,
             plain=plain,
+            watch=watched,
             accept_noise=accept_noise,
             record=record,
             replay=replay,
@@ -106,6 +109,7 @@ def check(
 
 
 app.command()(adopt)
+app.command()(watch)
 
 
 @app.command()
