@@ -11,11 +11,12 @@ from loopsmith.tracker.evidence import Evidence
 from loopsmith.tracker.ledger import Ledger
 from loopsmith.tracker.live import Live
 from loopsmith.tracker.memory import Memory
+from loopsmith.tracker.points import Points
 from loopsmith.tracker.roles import Roles
 from loopsmith.tracker.rounds import Rounds
 
 
-class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Aggregates):
+class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Aggregates):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 
     Verbs may be called from any thread. Two processes may write to the same tracker; each verb of one waits for
