@@ -18,6 +18,7 @@ from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.run import run_workflow
+from loopsmith.cli.serve import serve
 from loopsmith.errors import UsageError
 from loopsmith.records import Event
 
@@ -115,6 +116,7 @@ def check(
 
 
 app.command()(adopt)
+app.command()(serve)
 
 
 @app.command()

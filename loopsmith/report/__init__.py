@@ -2,10 +2,10 @@
 
 from loopsmith.report.apply import apply
 from loopsmith.report.export import export
-from loopsmith.report.show import patch_of, show
+from loopsmith.report.show import patch_of, plan_words, show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
-from loopsmith.report.transcript import transcript
+from loopsmith.report.transcript import readable, transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "lesson_words",
     "outcome",
     "patch_of",
+    "plan_words",
+    "readable",
     "show",
     "spent",
     "status",

@@ -1,4 +1,4 @@
-"""News for who watches: one look at the tracker a second for all of them, and one short message for all that changed."""
+"""News for who watches: one look at the tracker a second for all of them, one short message for all that changed."""
 
 import asyncio
 import json

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, case, cast, func, literal, select
 
-from loopsmith.records import Status, Verdict
+from loopsmith.records import Candidate, Event, Reflection, Status, Verdict
 from loopsmith.tracker import tables
-from loopsmith.tracker.rows import AnyRow, Verbs
+from loopsmith.tracker.rows import EVENT, REFLECTION, AnyRow, Verbs, to_event, to_reflection
 from loopsmith.tracker.schema import is_current
 
 C, D, R, U = tables.candidate.c, tables.decision.c, tables.round_.c, tables.usage.c
@@ -82,6 +82,7 @@ class Version:
     """What changes whenever there is something new to show of a campaign."""
 
     status: str
+    updated_at: datetime
     event: int  # the newest one's id
     request: int
     answered: int
@@ -118,6 +119,7 @@ class Aggregates(Verbs):
         busy = select(func.count()).where(A.campaign_id == campaign_id).scalar_subquery()
         query = select(
             campaign.status,
+            campaign.updated_at,
             newest.label("event"),
             asked.label("request"),
             told.label("answered"),
@@ -127,6 +129,27 @@ class Aggregates(Verbs):
         with self._database.reading() as connection:
             row = connection.execute(query.where(campaign.id == campaign_id)).one_or_none()
         return Version(**row._mapping) if row else None
+
+    def candidate_events(self, candidate: Candidate) -> tuple[Event, ...]:
+        """What happened to one candidate, oldest first."""
+        query = select(*EVENT).where(E.campaign_id == candidate.campaign_id, E.candidate_id == candidate.id)
+        with self._database.reading() as connection:
+            return tuple(map(to_event, connection.execute(query.order_by(E.id))))
+
+    def events_before(self, campaign_id: str, before: int | None, limit: int) -> tuple[Event, ...]:
+        """Events with an id below `before`, or the last ones, newest first."""
+        query = select(*EVENT).where(E.campaign_id == campaign_id).order_by(E.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(E.id < before)
+        with self._database.reading() as connection:
+            return tuple(map(to_event, connection.execute(query)))
+
+    def reflection_of(self, candidate_id: str) -> Reflection | None:
+        """What a candidate teaches; None before its decision."""
+        query = select(*REFLECTION).where(tables.reflection.c.candidate_id == candidate_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return to_reflection(row) if row else None
 
     def decision_mix(self, campaign_id: str, bins: int = 40) -> tuple[dict[str, int], ...]:
         """How many decisions had each verdict, in equal parts of the campaign's decisions, oldest first."""

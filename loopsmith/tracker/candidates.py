@@ -18,7 +18,17 @@ from loopsmith.records import Candidate, Decision, Reflection, Report, Status, T
 from loopsmith.tracker import tables
 from loopsmith.tracker.campaigns import change_campaign
 from loopsmith.tracker.database import Database
-from loopsmith.tracker.rows import CANDIDATE, DECISION, Verbs, add_event, effect_columns, found, now, to_candidate, to_decision
+from loopsmith.tracker.rows import (
+    CANDIDATE,
+    DECISION,
+    Verbs,
+    add_event,
+    effect_columns,
+    found,
+    now,
+    to_candidate,
+    to_decision,
+)
 from loopsmith.tracker.states import RELEASES, require, sources
 
 C, D = tables.candidate.c, tables.decision.c
