@@ -16,6 +16,7 @@ from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, Workf
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
+from loopsmith.cli.serve import serve
 from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
 from loopsmith.cli.watch import watch
 from loopsmith.records import Event
@@ -110,6 +111,7 @@ def check(
 
 app.command()(adopt)
 app.command()(watch)
+app.command()(serve)
 
 
 @app.command()

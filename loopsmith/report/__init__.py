@@ -3,11 +3,11 @@
 from loopsmith.report.apply import apply
 from loopsmith.report.export import Format as TableFormat
 from loopsmith.report.export import export
-from loopsmith.report.show import patch_of, show
+from loopsmith.report.show import patch_of, plan_words, show
 from loopsmith.report.status import status
 from loopsmith.report.steering import hint_list
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
-from loopsmith.report.transcript import transcript
+from loopsmith.report.transcript import readable, transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "lesson_words",
     "outcome",
     "patch_of",
+    "plan_words",
+    "readable",
     "show",
     "spent",
     "status",
