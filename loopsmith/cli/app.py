@@ -13,6 +13,7 @@ import typer
 import loopsmith
 from loopsmith import report
 from loopsmith.campaign import review
+from loopsmith.cli import take
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
@@ -197,20 +198,8 @@ def export(
         sys.stdout.write(report.export(found.store, found.campaign, form.value))
 
 
-@app.command()
-def apply(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-    branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")
-    ] = None,
-) -> None:
-    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+for command in take.COMMANDS:
+    app.command()(command)
 
 
 @app.command()
