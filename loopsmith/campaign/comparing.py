@@ -42,7 +42,7 @@ class Finding:
         pairs: of the objective's metric: (reference's value, the state's value).
         metrics: the means of every metric that was measured, of the reference and of the state.
         problem: why the state under test has no score, or breaks a constraint.
-        log: of the run that failed.
+        log, tail: of the run that failed.
         runs, reused: that were made for it, and that an earlier call had made.
     """
 
@@ -55,6 +55,7 @@ class Finding:
     metrics: dict[str, tuple[float | None, float | None]]
     problem: str = ""
     log: str | None = None
+    tail: str = ""
     runs: int
     reused: int
     notes: tuple[str, ...] = ()
@@ -175,6 +176,7 @@ class Pairing:
             metrics={name: (one.get(name), other.get(name)) for name in dict.fromkeys((*one, *other))},
             problem=self.problem,
             log=str(log) if log else None,
+            tail=self.failed.tail if self.failed else "",
             runs=self.runs,
             reused=self.reused,
             notes=tuple(notes),

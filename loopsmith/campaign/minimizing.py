@@ -144,6 +144,17 @@ def advice(lab: Remeasuring, margin: MinEffect | None, repeats: int | None) -> s
     )
 
 
+def expected_trials(count: int) -> int:
+    """How many removals are tried of so many hunks where nothing can go; each that goes adds some, or saves many."""
+    trials, parts = 0, 2
+    while count > 1:
+        trials += min(parts, count)
+        if parts >= count:
+            break
+        parts *= 2
+    return trials
+
+
 @dataclass
 class Search:
     """The tests of one minimization: can a patch do without some of its hunks?"""
@@ -153,8 +164,8 @@ class Search:
     objective: Objective
     repeats: int
     trials: list[Trial] = field(default_factory=list)
-    tests: int = 0  # of a noisy metric, and those of them that found something
-    found: int = 0
+    tests: int = 0
+    found: int = 0  # those of them by which something was dropped
     known: dict[str, bool] = field(default_factory=dict)  # by tree
     out: set[Hunk] = field(default_factory=set)
 
@@ -182,9 +193,8 @@ class Search:
             return False, f"breaks a rule: {sorted(broken)[0]}", None
         pairing = Pairing(self.lab, self.whole, smaller, tested=smaller)
         metric, exact = self.objective.metric, self.lab.exact
-        if not exact:
-            self.tests += 1
-        share = level(self.lab.settings.decide.alpha, self.tests - 1, self.found)
+        share = level(self.lab.settings.decide.alpha, self.tests, self.found)
+        self.tests += 1
         for number in range(1 if exact else self.repeats):
             if not await pairing.pair(number, 1 if exact else self.repeats):
                 return False, pairing.problem, None

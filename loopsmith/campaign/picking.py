@@ -33,8 +33,9 @@ class Picked:
 
     @property
     def state(self) -> State:
-        words = "alone" if len(self.kept) == 1 else "together"
-        return State(self.trees[-1], f"{self.names} {words}")
+        if not self.alone:
+            return State(self.trees[-1], "all kept changes")
+        return State(self.trees[-1], f"{self.names} {'alone' if len(self.kept) == 1 else 'together'}")
 
 
 def everything(repository: Repository, kept: Sequence[Kept]) -> Picked:
@@ -88,13 +89,16 @@ def place_of(store: Store, campaign: Campaign, kept: Sequence[Kept], name: str) 
     return next(place for place, (item, _) in enumerate(kept) if item.id == candidate.id)
 
 
-async def confirm_alone(lab: Remeasuring, state: State, *, repeats: int | None = None) -> Finding:
+async def confirm_alone(lab: Remeasuring, state: State, *, repeats: int | None = None, fresh: bool = False) -> Finding:
     """What is taken, as a whole, beside the untouched source. Its runs are recorded, and used again by the next call.
+
+    Args:
+        fresh: no recorded run is used, as what is taken was chosen by them.
 
     Raises:
         BaselineError: the untouched source does not verify.
     """
-    return await beside(lab, State(lab.origin, "the untouched source"), state, repeats=repeats)
+    return await beside(lab, State(lab.origin, "the untouched source"), state, repeats=repeats, alone=fresh)
 
 
 def stands(finding: Finding, kept: Sequence[Kept]) -> bool:

@@ -25,7 +25,6 @@ from loopsmith.errors import UsageError
 from loopsmith.workflow import MinEffect
 
 if TYPE_CHECKING:
-    from loopsmith.campaign.comparing import Finding
     from loopsmith.campaign.picking import Picked
     from loopsmith.campaign.remeasure import Remeasuring
 
@@ -118,37 +117,36 @@ def take(
     from loopsmith.campaign.picking import confirm_alone, everything, pick, stands
     from loopsmith.workspace.hunks import hunks
 
-    def deliver(tree: str | None, finding: "Finding | None", *, trial: bool = False) -> str:
-        return report.deliver(
-            found.repository, found.campaign, picked, squash=squash, tree=tree, finding=finding, trial=trial, **options
-        )
+    def deliver(**changes: Any) -> str:
+        return report.deliver(found.repository, found.campaign, picked, squash=squash, **options, **changes)
 
     picked: Picked = (
         everything(found.repository, kept_changes(lab))
         if names is None
         else pick(found.store, found.repository, found.campaign, names)
     )
-    deliver(None, None, trial=True)  # before anything is measured
-    tree, state = None, picked.state
+    deliver(trial=True)  # before anything is measured
+    tree, note, state = None, "", picked.state
     pairs = repeats or (1 if lab.exact else lab.settings.repeats.confirm)
     if minimize:
         if words := minimizing.advice(lab, margin, repeats):
             say(words)
         pieces = len(hunks(found.repository, lab.origin, state.id))
+        tries = minimizing.expected_trials(pieces)
         each = cost_words(lab, 1 if lab.exact else 2 * pairs)
-        say(f"{pieces} hunks; each removal takes at most {each}")
+        say(f"{pieces} hunks, about {tries} removals to try, each in at most {each}")
         smaller = supervised(lab, minimizing.minimize(lab, state, margin=margin, repeats=repeats))
         say(report.minimized(smaller))
-        tree, state = smaller.tree, State(smaller.tree, "the smaller patch")
+        tree, note, state = smaller.tree, report.dropped(smaller), State(smaller.tree, f"what is left of {state.name}")
     say(f"measuring {state.name} against the untouched source: at most {cost_words(lab, 2 * pairs)}")
-    finding = supervised(lab, confirm_alone(lab, state, repeats=repeats))
+    finding = supervised(lab, confirm_alone(lab, state, repeats=repeats, fresh=minimize and lab.exact))
     say(f"{state.name}: {report.WORDS[finding.standing]}: {finding.reason}")
     for note in finding.notes:
         say(note)
     if not stands(finding, picked.kept) and not unverified:
         say("so nothing was written; --unverified writes it all the same")
         return WORSE
-    say(deliver(tree, finding))
+    say(deliver(tree=tree, note=note, finding=finding))
     return 0
 
 
@@ -198,7 +196,8 @@ def ablate(
     from loopsmith.campaign.comparing import cost_words
 
     with measuring(workflow, state, tracker, campaign, again=new) as (_, lab):
-        say(f"at most {cost_words(lab, ablation.expected_runs(lab, repeats))}, without those that were made before")
+        runs = ablation.expected_runs(lab, repeats)
+        say(f"at most {cost_words(lab, runs)}; what was measured before is used again")
         result = supervised(lab, ablation.ablate(lab, repeats=repeats))
         print(json.dumps(result.as_record(), indent=2) if as_json else report.ablation(result))
 

@@ -5,7 +5,7 @@ from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
-from loopsmith.report.taking import WORDS, ablation, minimized, verification
+from loopsmith.report.taking import WORDS, ablation, dropped, minimized, verification
 from loopsmith.report.transcript import transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
@@ -14,6 +14,7 @@ __all__ = [
     "ablation",
     "apply",
     "deliver",
+    "dropped",
     "export",
     "lesson_line",
     "lesson_words",

@@ -50,6 +50,7 @@ def deliver(
     patch: Path | None = None,
     squash: bool = False,
     tree: str | None = None,
+    note: str = "",
     finding: Finding | None = None,
     trial: bool = False,
 ) -> str:
@@ -57,6 +58,7 @@ def deliver(
 
     Args:
         tree: what comes of them, where that is not all of them; then they are one commit.
+        note: what the message of that says of it, in a sentence.
         finding: what was measured of them as a whole, where it was.
         trial: see whether it can be written, and write nothing.
 
@@ -70,7 +72,7 @@ def deliver(
         return "" if trial else write_patch(patch_text(repository, campaign.origin_commit, end), patch)
     name = branch or f"loopsmith/{campaign.id}"
     if squash or tree is not None:
-        steps = [Step(campaign.origin_commit, end, squashed(campaign, picked, finding))]
+        steps = [Step(campaign.origin_commit, end, squashed(campaign, picked, finding, note))]
     else:
         before = (campaign.origin_commit, *picked.trees)
         steps = [
@@ -123,7 +125,7 @@ def message(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def squashed(campaign: Campaign, picked: Picked, finding: Finding | None = None) -> str:
+def squashed(campaign: Campaign, picked: Picked, finding: Finding | None = None, note: str = "") -> str:
     """The message of one commit of several changes: each with its effect, and the total with its interval."""
     objective = Objective.model_validate(campaign.settings["objective"])
     total = finding.effect if finding else None
@@ -137,7 +139,8 @@ def squashed(campaign: Campaign, picked: Picked, finding: Finding | None = None)
     gained = f"{percent(total.mean)} in {objective.metric}, " if total else ""
     lines = [f"- c{candidate.number}: {line_of((candidate, decision))}" for candidate, decision in picked.kept]
     title = one_line(f"{campaign.name}: {gained}{count}", 72)
-    return "\n\n".join([title, "\n".join(lines), "\n".join([*trailers, *verified(picked, finding)])]) + "\n"
+    parts = [title, "\n".join(lines), note, "\n".join([*trailers, *verified(picked, finding)])]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def verified(picked: Picked | None, finding: Finding | None) -> list[str]:
@@ -160,7 +163,7 @@ def title_of(candidate: Candidate) -> str:
 
 
 def measured(effect: Effect) -> str:
-    return f"{effect_words(effect)}, {effect.samples} pairs"
+    return f"{effect_words(effect)}, " + (f"{effect.samples} pairs" if effect.samples else "repeats exactly")
 
 
 def metric_of(campaign: Campaign) -> str:

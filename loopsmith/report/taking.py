@@ -17,6 +17,7 @@ WORDS = {
     Standing.FAILED: "failed",
 }
 SHOWN = 6  # files that are named
+TAIL = 10  # lines of a failed run's output
 
 
 def verification(found: Verification) -> str:
@@ -39,8 +40,8 @@ def verification(found: Verification) -> str:
     if found.target.ignored:
         rows.append(("ignored", f"not editable, so taken as the campaign has it: {few(found.target.ignored)}"))
     rows.append(("measured", spent_words(finding, found.seconds)))
-    if finding.log:
-        rows.append(("log", finding.log))
+    rows += [("log", finding.log)] if finding.log else []
+    rows += [("", f"| {one_line(line)}") for line in finding.tail.strip().splitlines()[-TAIL:]]
     return "\n".join(f"{name:<9} {text}" for name, text in rows)
 
 
@@ -90,7 +91,7 @@ def few(items: tuple[str, ...]) -> str:
 
 def ablation(found: Ablation) -> str:
     """A table: each kept change, what it contributes in the final state, what it had measured, and its lines."""
-    head = ("change", "contributes", "when kept", "lines", "")
+    head = ("change", "contributes", "when kept", "lines", "what")
     rows = [
         (names(part), contribution(part), effect_words(part.kept), lines(part), about(part)) for part in found.parts
     ]
@@ -139,19 +140,21 @@ def about(part: Part) -> str:
     return f"{one_line(words, 200)} ({title})" if words and title else one_line(words, 200) or title
 
 
+def dropped(found: Minimized) -> str:
+    """`dropped 2 of 4 hunks, each shown to lose nothing`."""
+    total = len(found.kept) + len(found.dropped)
+    lost = found.margin if found.margin == "nothing" else f"less than {found.margin}"
+    return f"dropped {len(found.dropped)} of {total} hunks" + (f", shown to lose {lost}" if found.dropped else "")
+
+
 def minimized(found: Minimized) -> str:
     """What was taken out, what each removal measured, and what it cost."""
-    total = len(found.kept) + len(found.dropped)
-    text = [f"dropped {len(found.dropped)} of {total} hunks, shown to lose {lost(found.margin)}"]
+    text = [dropped(found)]
     for trial in found.trials:
         places = few(tuple(hunk.place for hunk in trial.hunks))
-        text.append(f"  {'dropped' if trial.dropped else 'needed '}  {places}: {one_line(trial.reason, 300)}")
+        text.append(f"  {'dropped' if trial.dropped else 'stays  '}  {places}: {one_line(trial.reason, 300)}")
     left = [f"{hunk.place} ({hunk.lines})" for hunk in found.kept]
     text.append(f"left: {few(tuple(left))}")
     tries = "1 removal" if len(found.trials) == 1 else f"{len(found.trials)} removals"
     text.append(f"cost: {tries} tried in {runs_words(found.runs)} of the verifier, {format_duration(found.seconds)}")
     return "\n".join(text)
-
-
-def lost(margin: str) -> str:
-    return margin if margin == "nothing" else f"less than {margin}"

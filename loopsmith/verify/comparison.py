@@ -71,24 +71,27 @@ def compare(
             value,
             f"{better_words(gain, centre)} in one pair, which shows nothing",
         )
+    losses = [-gain for gain in gains]
+    blocked, waiting = blocks(test, secondary or {})
+    bar = -math.log(HIGHEST)
+    better, worse = test.log_e(gains) >= bar, test.log_e(losses) >= bar
+    neither = max(futility(gains, test), futility(losses, test)) <= -FUTILE
+    if not (last or blocked or better or worse or neither):
+        return None
     effect = effect_of(test, pairs)
     words = (
         f"{better_words(effect.mean, centre)}, 95 % interval {share_words(effect.low, centre)} to "
         f"{share_words(effect.high, centre)} over {effect.samples} pairs"
     )
-    blocked, waiting = blocks(test, secondary or {})
     if blocked:
         return said(test.objective, Standing.FAILED, centre, value, f"{words}; {blocked}", effect)
-    bar = -math.log(HIGHEST)
-    if effect.high < 0 and test.log_e([-gain for gain in gains]) >= bar:
+    if worse and effect.high < 0:
         return said(test.objective, Standing.WORSE, centre, value, words, effect)
-    if effect.low > 0 and test.log_e(gains) >= bar and (last or not waiting):
-        short = (
-            "" if test.objective.clears(centre, effect.mean) else f", less than min_effect {test.objective.min_effect}"
-        )
+    if better and effect.low > 0 and (last or not waiting):
+        clears = test.objective.clears(centre, effect.mean)
+        short = "" if clears else f", less than min_effect {test.objective.min_effect}"
         more = f"; {waiting}" if waiting else ""
         return said(test.objective, Standing.BETTER, centre, value, words + short + more, effect)
-    neither = max(futility(gains, test), futility([-gain for gain in gains], test)) <= -FUTILE
     if neither and not waiting:
         wanted = share_words(test.wanted, test.centre)
         why = f"no difference: one of {wanted} either way is {FUTILE_WORDS} less likely than none"
