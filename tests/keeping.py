@@ -1,4 +1,4 @@
-"""A source whose campaign has three kept changes, of which the third builds on the first, in a git repository of a person."""
+"""A source in a git repository, whose campaign keeps three changes; the third builds on the first."""
 
 import subprocess
 from pathlib import Path
@@ -11,8 +11,8 @@ PROGRAM = f"A=0\n{FILLER}B=0\n{FILLER}C=0\n{FILLER}D=0\n"
 EXACT = 'echo "METRIC score=$((10 + A + B))"'
 # A disturbance of at most 1 in the score, of the run's seed and of the program: so it does not cancel out in a pair.
 NOISY = (
-    'echo "METRIC score=$(awk -v x=$((10 + A + B)) -v s=$LOOPSMITH_SEED -v p=$(cksum < program.sh | cut -c1-4) '
-    "'BEGIN { srand(s * 7 + p); print x + rand() }')\""
+    "echo \"METRIC score=$(awk -v x=$((10 + A + B)) -v s=$LOOPSMITH_SEED -v p=$(cksum < program.sh | cut -d' ' -f1) "
+    "'BEGIN { print x + (s * 7919 + p * 104729) % 1009 / 1009 }')\""
 )
 # Kept: 15 (with two lines that do nothing), 22, 26 (on the line of the first); then one that is not.
 COMMANDS = (

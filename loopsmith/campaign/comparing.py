@@ -110,13 +110,17 @@ class Pairing:
         sides = [self.reference, self.state]
         random.Random(secrets.randbits(64)).shuffle(sides)
         for side in sides:
+            if self.failed and self.found[side.id]:
+                break  # the other one verified before, so that it is not the verifier that fails
             run = await self.run(side, number, most)
-            if run.verdict is not None:
-                if side != self.tested:
-                    raise BaselineError(baseline_message(run.problem, run.tail, run.log, side.name))
+            if run.verdict is None:
+                self.found[side.id].append(run.metrics)
+            elif side == self.tested:
                 self.failed, self.problem = run, run.problem
-                return False
-            self.found[side.id].append(run.metrics)
+            else:
+                raise BaselineError(baseline_message(run.problem, run.tail, run.log, side.name))
+        if self.failed:
+            return False
         return not (problem := self.broken()) or self.fail(problem)
 
     async def run(self, side: State, number: int, most: int = 0) -> Run:

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -141,19 +141,23 @@ class Remeasuring:
         name = f"{self.runs + 1}-{tree[:12]}{'-holdout' if hidden else ''}"
         self.folder.mkdir(parents=True, exist_ok=True)
         chosen = secrets.randbits(31) if seed is None else seed
-        run = await patiently(
-            self.settings.verify.failures,
-            lambda: run_commit(
-                self,
-                state,
-                name=f"remeasured.{name}",
-                log=self.folder / f"{name}.log",
-                seed=chosen,
-                mark=f"{self.id}.remeasured",
-                check=check,
-                hidden=hidden,
-            ),
+        once = partial(
+            run_commit,
+            self,
+            state,
+            name=f"remeasured.{name}",
+            log=self.folder / f"{name}.log",
+            seed=chosen,
+            mark=f"{self.id}.remeasured",
+            check=check,
+            hidden=hidden,
         )
+        try:
+            run = await patiently(self.settings.verify.failures, once)
+        except BaseException:
+            for file in self.folder.glob(f"{name}.*"):
+                file.unlink()
+            raise
         self.runs += 1
         self.seconds += run.seconds
         if series:
@@ -192,6 +196,7 @@ def reopen(
     seen = detect_sandbox(workflow, state)
     sandbox = without_holdout(workflow, seen)
     sweep(f"{campaign.id}.")  # what a killed run left would disturb the measurements
+    state.sweep(campaign.id)
     return Remeasuring(
         campaign=campaign,
         workflow=workflow,

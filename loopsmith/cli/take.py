@@ -174,7 +174,7 @@ def verify(
         runs = verifying.expected_runs(lab, repeats)
         say(f"measuring {target.state.name} against {reference.state.name}: at most {cost_words(lab, runs)}")
         try:
-            result = supervised(lab, verifying.verify(lab, target, reference, repeats=repeats))
+            result = supervised(lab, verifying.verify(lab, target, reference, repeats=repeats), resumed=False)
         except BaseException:
             lab.discard_logs()
             raise
@@ -240,8 +240,12 @@ def shown(lab: "Remeasuring") -> Iterator[None]:
         tell("")
 
 
-def supervised(lab: "Remeasuring", work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`; Ctrl-C and SIGTERM end it at once, with every process that it started."""
+def supervised(lab: "Remeasuring", work: Coroutine[Any, Any, T], *, resumed: bool = True) -> T:
+    """The result of `work`; Ctrl-C and SIGTERM end it at once, with every process that it started.
+
+    Args:
+        resumed: its runs are recorded as they are made.
+    """
 
     async def body() -> T:
         task = asyncio.current_task()
@@ -253,7 +257,9 @@ def supervised(lab: "Remeasuring", work: Coroutine[Any, Any, T]) -> T:
 
     try:
         return asyncio.run(body())
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        lab.tell("")
+        say("stopped; " + ("what was measured is used when it is run again" if resumed else "nothing of it is kept"))
         raise KeyboardInterrupt from None
     finally:
         lab.tell("")

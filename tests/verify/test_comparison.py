@@ -88,7 +88,9 @@ def test_one_pair_shows_nothing():
     assert compare(planned(), [(100.0, 200.0)], last=False) is None
 
 
-@given(st.lists(st.tuples(anything, anything), min_size=1, max_size=6), directions, st.sampled_from(("pooled", "exact")))
+@given(
+    st.lists(st.tuples(anything, anything), min_size=1, max_size=6), directions, st.sampled_from(("pooled", "exact"))
+)
 def test_any_values_are_decided_by_the_last_pair(values, direction, rule):
     found = compare(planned(direction, pairs=len(values), rule=rule), values, last=True)
     assert found is not None

@@ -27,7 +27,8 @@ def test_a_change_is_taken_apart_by_line_and_put_together_again(repo, commit):
     old = commit(a__txt=OLD, gone__txt=b"x\n")
     lines = OLD.splitlines(keepends=True)
     new = commit(
-        a__txt=b"first\n" + b"".join(lines[:4] + [b"other\n"] + lines[5:12] + lines[14:20] + [b"more\n", b"and\n"] + lines[20:]),
+        a__txt=b"first\n"
+        + b"".join([*lines[:4], b"other\n", *lines[5:12], *lines[14:20], b"more\n", b"and\n", *lines[20:]]),
         new__txt=b"new\n",
         gone__txt=None,
     )
@@ -44,7 +45,7 @@ def test_a_change_is_taken_apart_by_line_and_put_together_again(repo, commit):
     assert with_hunks(repo, old, new, ()) == repo.tree_id(old)
     some = with_hunks(repo, old, new, [pieces[1], pieces[3], pieces[5]])
     assert repo.read(some, "a.txt") == b"".join(
-        lines[:4] + [b"other\n"] + lines[5:20] + [b"more\n", b"and\n"] + lines[20:]
+        [*lines[:4], b"other\n", *lines[5:20], b"more\n", b"and\n", *lines[20:]]
     )
     assert repo.read(some, "gone.txt") == b"x\n"
     assert repo.read(some, "new.txt") == b"new\n"
