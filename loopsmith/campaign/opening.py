@@ -68,8 +68,7 @@ def open_campaign(
         repository = Repository.open(state.root)
         log.register_environment({**os.environ, **settings.verify.env})
         open_sandbox = detect_sandbox(workflow, state)
-        hidden = settings.verify.holdout.link if settings.verify.holdout else ()
-        sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
+        sandbox = without_holdout(workflow, open_sandbox)
         leases = Leases(settings.verify.resources)
         agent, roles = agents.build(settings, tape)
         outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
@@ -141,6 +140,12 @@ def detect_sandbox(workflow: Workflow, state: StateFolder) -> Sandbox:
         gpu=settings.verify.resources.gpu > 0,
         limits=settings.verify.limits.bounds(),
     )
+
+
+def without_holdout(workflow: Workflow, sandbox: Sandbox) -> Sandbox:
+    """The sandbox of every command but the hidden one: what that reads is out of sight."""
+    hidden = workflow.settings.verify.holdout.link if workflow.settings.verify.holdout else ()
+    return replace(sandbox, hide=(*sandbox.hide, *((workflow.source / path).resolve() for path in hidden)))
 
 
 def holdout_verifier(workflow: Workflow, sandbox: Sandbox) -> Verifier | None:

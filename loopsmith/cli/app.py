@@ -1,7 +1,6 @@
 """The commands. Each is a few lines over something that a library user can call."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 
 import loopsmith
 from loopsmith import report
+from loopsmith.cli import take
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.export import export
@@ -184,20 +184,8 @@ def memory(
 app.command()(export)
 
 
-@app.command()
-def apply(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-    branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")
-    ] = None,
-) -> None:
-    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+for command in take.COMMANDS:
+    app.command()(command)
 
 
 for command in (steer, pause, resume, stop, approve, reject):
