@@ -19,8 +19,19 @@ from loopsmith.tracker.tallies import Tallies
 
 
 class Store(
-    *(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live),
-    *(Browse, Points, Tallies, Extract, Aggregates),
+    Campaigns,
+    Rounds,
+    Candidates,
+    Evidence,
+    Memory,
+    Roles,
+    Ledger,
+    Live,
+    Browse,
+    Points,
+    Tallies,
+    Extract,
+    Aggregates,
 ):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 
