@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from loopsmith.records import Effect, Status
+from loopsmith.records import Candidate, Effect, Status
 
 
 class RequestKind(StrEnum):
@@ -14,8 +14,8 @@ class RequestKind(StrEnum):
     STOP = "stop"  # data: now (bool)
     PAUSE = "pause"
     RESUME = "resume"
-    STEER = "steer"  # data: text, a hint for the next briefs
-    SET = "set"  # data: key, value, as of `--set KEY=VALUE`
+    STEER = "steer"  # data: text, a hint for the next briefs; or withdraw, the number of a hint
+    SET = "set"  # data: key, value, both as of `--set KEY=VALUE`; without a value the workflow's own counts again
     APPROVE = "approve"  # data: candidate (its id)
     REJECT = "reject"  # data: candidate (its id)
 
@@ -41,6 +41,31 @@ class Request:
     answer: str = ""  # one sentence, once it is answered
     created_at: datetime
     answered_at: datetime | None = None
+
+
+class HintStatus(StrEnum):
+    """Where a hint stands."""
+
+    WAITING = "waiting"  # no campaign has heard it yet
+    OPEN = "open"  # in the briefs
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hint:
+    """What a person asked the workers of a campaign to try."""
+
+    number: int  # from 1, over the campaign
+    text: str
+    request: Request
+    status: HintStatus
+    taken: tuple[Candidate, ...] = ()  # the candidates whose hypothesis took it up
+
+    @property
+    def mark(self) -> str:
+        """What a hypothesis that takes it up begins with."""
+        return f"(steer {self.number})"
 
 
 class Doing(StrEnum):

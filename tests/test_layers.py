@@ -11,7 +11,7 @@ PACKAGE = Path(loopsmith.__file__).parent
 # From DESIGN: a folder imports only from those before it, and from itself.
 LAYERS = (
     *("workflow", "tracker", "workspace", "agents", "verify", "search", "observers"),
-    *("campaign", "report", "library", "cli"),
+    *("campaign", "report", "watch", "serve", "library", "cli"),
 )
 PLAIN = ("errors", "records", "lessons", "live", "protocols", "process", "log", "harness")
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -1,45 +1,72 @@
 """Review: a person ends a candidate's quarantine."""
 
 from loopsmith.errors import UsageError
-from loopsmith.records import Campaign, Candidate, Decision, Status, Verdict
+from loopsmith.live import Request, RequestKind, RequestStatus
+from loopsmith.records import Candidate, Decision, Status, Verdict
 from loopsmith.search.memory import reflect
 from loopsmith.tracker import Store
 from loopsmith.tracker.candidates import APPROVED
 from loopsmith.workspace import Repository
 
 
-def approve(store: Store, repository: Repository, campaign: Campaign, candidate: Candidate) -> str:
-    """Keep a quarantined candidate; gives a sentence that says what became of it.
+def reviewed(store: Store, repository: Repository, request: Request) -> None:
+    """Do what a request to approve or to reject asks for, and answer it. Call it while nothing is being decided."""
+    candidate = store.candidate(request.data["candidate"])
+    try:
+        if request.kind is RequestKind.APPROVE:
+            approve(store, repository, candidate, request.id)
+        else:
+            reject(store, candidate, request.id)
+    except UsageError as error:
+        store.answer_request(request.id, RequestStatus.REFUSED, str(error))
 
-    When the baseline has moved on since, it is tried again on top of the present one in the next round.
+
+def approve(store: Store, repository: Repository, candidate: Candidate, request: int) -> None:
+    """Keep a quarantined candidate. When the baseline has moved on since, it is tried again on top of the present one.
 
     Raises:
         UsageError: it is not in quarantine.
     """
-    decision = quarantined(store, candidate)
-    if store.round(candidate.round_id).baseline_commit != campaign.baseline_commit:
+    decision, baseline = quarantined(store, candidate), store.campaign(candidate.campaign_id).baseline_commit
+    if store.round(candidate.round_id).baseline_commit != baseline:
         reason = "approved by a person; the baseline has moved on, so it is tried again on top of it in the next round"
-        write(store, candidate, decision, Verdict.DISCARDED, reason, APPROVED)
-        return f"candidate {candidate.number} is tried again on the present baseline in the next round"
+        answer = f"candidate {candidate.number} is tried again on the present baseline in the next round"
+        write(store, candidate, decision, Verdict.DISCARDED, reason, APPROVED, request=request, answer=answer)
+        return
     assert candidate.commit is not None
     reason = f"approved by a person; {decision.reason}"
-    write(store, candidate, decision, Verdict.KEPT, reason, APPROVED, new_baseline=candidate.commit)
-    repository.set_baseline(campaign.id, candidate.commit)
-    return f"candidate {candidate.number} is kept, and is the baseline now"
+    answer = f"candidate {candidate.number} is kept, and is the baseline now"
+    write(
+        store,
+        candidate,
+        decision,
+        Verdict.KEPT,
+        reason,
+        APPROVED,
+        request=request,
+        answer=answer,
+        new_baseline=candidate.commit,
+    )
+    repository.set_baseline(candidate.campaign_id, candidate.commit)
 
 
-def reject(store: Store, candidate: Candidate) -> str:
-    """Discard a quarantined candidate; gives a sentence that says so.
+def reject(store: Store, candidate: Candidate, request: int) -> None:
+    """Discard a quarantined candidate.
 
     Raises:
         UsageError: it is not in quarantine.
     """
     decision = quarantined(store, candidate)
-    write(store, candidate, decision, Verdict.DISCARDED, f"rejected by a person; {decision.reason}", "rejected")
-    return f"candidate {candidate.number} is discarded"
+    reason, answer = f"rejected by a person; {decision.reason}", f"candidate {candidate.number} is discarded"
+    write(store, candidate, decision, Verdict.DISCARDED, reason, "rejected", request=request, answer=answer)
 
 
 def quarantined(store: Store, candidate: Candidate) -> Decision:
+    """The decision on a candidate in quarantine.
+
+    Raises:
+        UsageError: it is not there.
+    """
     decision = store.decision(candidate.id)
     if candidate.status is not Status.QUARANTINED or decision is None:
         raise UsageError(f"candidate {candidate.number} is {candidate.status}; only a quarantined one can be reviewed")
@@ -54,6 +81,8 @@ def write(
     reason: str,
     rule: str,
     *,
+    request: int,
+    answer: str,
     new_baseline: str | None = None,
 ) -> None:
     decision = Decision(
@@ -65,7 +94,5 @@ def write(
         baseline_value=before.baseline_value,
         evidence={**before.evidence, "quarantined_by": before.rule},
     )
-    store.review(candidate.id, decision, reflect(candidate, decision, None), new_baseline=new_baseline)
-    store.record_event(
-        candidate.campaign_id, "candidate.reviewed", candidate_id=candidate.id, verdict=str(verdict), reason=reason
-    )
+    lesson = reflect(candidate, decision, None)
+    store.review(candidate.id, decision, lesson, new_baseline=new_baseline, request=request, answer=answer)

@@ -1,9 +1,6 @@
 """The commands. Each is a few lines over something that a library user can call."""
 
 import json
-import os
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +8,17 @@ import typer
 
 import loopsmith
 from loopsmith import report
-from loopsmith.campaign import review
+from loopsmith.cli import take
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.export import export
-from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
+from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
 from loopsmith.cli.init import app as init_app
+from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
-from loopsmith.errors import UsageError
+from loopsmith.cli.serve import serve
+from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
+from loopsmith.cli.watch import watch
 from loopsmith.records import Event
 
 app = typer.Typer(
@@ -46,7 +46,6 @@ AgentOption = Annotated[
         help="Another agent than the workflow's, such as anthropic, openai:gpt-5 or cli:codex.",
     ),
 ]
-CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -66,6 +65,7 @@ def run(
     state: StateOption = None,
     tracker: TrackerOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="The full-screen view instead.")] = False,
     accept_noise: Annotated[
         bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
     ] = False,
@@ -87,6 +87,7 @@ def run(
             state=state,
             tracker=tracker,
             plain=plain,
+            watch=watched,
             accept_noise=accept_noise,
             record=record,
             replay=replay,
@@ -109,6 +110,8 @@ def check(
 
 
 app.command()(adopt)
+app.command()(watch)
+app.command()(serve)
 
 
 @app.command()
@@ -181,60 +184,14 @@ def memory(
 app.command()(export)
 
 
-@app.command()
-def apply(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-    branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")
-    ] = None,
-) -> None:
-    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+for command in take.COMMANDS:
+    app.command()(command)
 
 
-@app.command()
-def approve(
-    candidate: CandidateArgument,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Keep a quarantined candidate."""
-    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
-        record = found.store.find_candidate(found.campaign.id, candidate)
-        print(review.approve(found.store, found.repository, found.campaign, record))
-
-
-@app.command()
-def reject(
-    candidate: CandidateArgument,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Discard a quarantined candidate."""
-    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
-        print(review.reject(found.store, found.store.find_candidate(found.campaign.id, candidate)))
-
-
-@app.command()
-def stop(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    now: Annotated[bool, typer.Option("--now", help="Do not finish what is being decided.")] = False,
-) -> None:
-    """End the running campaign as Ctrl-C does; run it again to go on."""
-    folder = state_folder(workflow, state)
-    process = found_process(folder.lock)
-    os.kill(process, signal.SIGTERM if now else signal.SIGINT)
-    print(f"asked process {process} to stop" + (" at once" if now else "; it finishes what is being decided"))
+for command in (steer, pause, resume, stop, approve, reject):
+    app.command()(command)
+app.command(name="set")(set_)
+app.command(name="report")(report_command)
 
 
 @app.command()
@@ -243,15 +200,6 @@ def mcp(socket: Annotated[Path, typer.Option("--socket", help="The worker's sock
     from loopsmith.agents.mcp.server import run_server
 
     run_server(socket)
-
-
-def found_process(lock: Path) -> int:
-    from loopsmith.campaign.lock import holder
-
-    process = holder(lock)
-    if process is None:
-        raise UsageError(f"no campaign is running in {lock.parent}")
-    return process
 
 
 def event_record(event: Event) -> dict[str, Any]:

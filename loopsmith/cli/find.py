@@ -36,6 +36,7 @@ class Found:
     state: StateFolder
     campaign: Campaign
     where: str  # the options that find it again
+    elsewhere: bool = False  # the tracker is not the state folder's own: the campaign may run on another machine
 
     @property
     def process(self) -> int | None:
@@ -59,9 +60,15 @@ def state_folder(path: Path | None, state: Path | None) -> StateFolder:
 
 @contextmanager
 def find_campaign(
-    path: Path | None, state: Path | None, tracker: str | None, campaign: str | None, *, writing: bool = False
+    path: Path | None,
+    state: Path | None,
+    tracker: str | None,
+    campaign: str | None,
+    *,
+    writing: bool = False,
+    asking: bool = False,
 ) -> Iterator[Found]:
-    """The campaign that the options mean, for reading, or for a change while no campaign runs.
+    """The campaign that the options mean: for reading, for asking something of it, or for a change while none runs.
 
     Raises:
         UsageError: there is none, or one runs and `writing` was asked for.
@@ -72,8 +79,9 @@ def find_campaign(
             f"no campaign in {folder.root}; start one with `loopsmith run`, or name its workflow with -w PATH"
         )
     lock = exclusive(folder.lock) if writing else nullcontext()
-    with lock, open_store(tracker or folder.tracker, read_only=not writing) as store:
-        yield Found(store, folder, pick(store, campaign), where(path, state, tracker, campaign))
+    with lock, open_store(tracker or folder.tracker, read_only=not (writing or asking)) as store:
+        elsewhere = tracker is not None and Path(store.place).absolute() != folder.tracker
+        yield Found(store, folder, pick(store, campaign), where(path, state, tracker, campaign), elsewhere)
 
 
 def pick(store: Store, campaign: str | None) -> Campaign:

@@ -1,11 +1,13 @@
 """`loopsmith run`: a campaign in this terminal."""
 
 import asyncio
+import io
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from loopsmith import log, report, workflow
 from loopsmith.agents.recording import Tape, to_record, to_replay
@@ -13,7 +15,8 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
-from loopsmith.errors import UsageError
+from loopsmith.cli.watch import check_terminal, run_watched
+from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.library.progress import LiveView
 from loopsmith.library.run import Running, agent_named
 from loopsmith.search.budget import End
@@ -30,11 +33,14 @@ def run_workflow(
     state: Path | None,
     tracker: str | None,
     plain: bool,
+    watch: bool = False,
     accept_noise: bool = False,
     record: Path | None = None,
     replay: Path | None = None,
 ) -> int:
     """Run or resume the workflow's campaign, show it, and print its summary; gives the exit code."""
+    if watch:
+        check_terminal()
     tape = tape_of(record, replay)
     chosen = workflow.find(path)
     loaded = workflow.load(chosen, [*agent_override(agent), *overrides])
@@ -43,17 +49,45 @@ def run_workflow(
     log.configure(level="warning" if live else "info", stream=sys.stderr)
     for notice in loaded.notices:
         print(notice, file=sys.stderr)
-    with open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape) as context:
+    opened = open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape)
+    again = where(path, state, tracker, None)
+    if watch:
+        with kept_for_later():
+            view, page = run_watched(opened, folder, tracker, again, accept_noise=accept_noise)
+            return ended(view, again, page)
+    with opened as context:
         context.accept_noise = accept_noise
-        view = LiveView(context) if live else nullcontext()
+        shown = LiveView(context) if live else nullcontext()
+        running = Running()
         try:
-            with view:
-                asyncio.run(supervised(context))
+            with shown:
+                asyncio.run(supervised(context, running))
         except asyncio.CancelledError:
             pass  # the summary says that it was stopped, and how to go on
+        except LoopsmithError:
+            if running.report is not None:
+                print(f"the report is {running.report}", file=sys.stderr)
+            raise
         state_now = report.status(context.store, context.store.campaign(context.id))
-    print(report.summary(state_now, where(path, state, tracker, None)))
-    return INTERRUPTED if state_now["campaign"]["status"] == "stopped" else 0
+    return ended(state_now, again, running.report)
+
+
+def ended(view: dict[str, Any], again: str, page: Path | None) -> int:
+    """Print the summary of a campaign that has ended, and where its report is; gives the exit code."""
+    print(report.summary(view, again, report=page))
+    return INTERRUPTED if view["campaign"]["status"] == "stopped" else 0
+
+
+@contextmanager
+def kept_for_later() -> Iterator[None]:
+    """Log lines of the block, which would fall into the full-screen view, come after it."""
+    kept = io.StringIO()
+    log.configure(level="warning", stream=kept)
+    try:
+        yield
+    finally:
+        log.configure(level="warning", stream=sys.stderr)
+        sys.stderr.write(kept.getvalue())
 
 
 def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
@@ -69,7 +103,7 @@ def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
     return to_replay(replay.expanduser()) if replay else None
 
 
-async def supervised(context: Context) -> End:
+async def supervised(context: Context, running: Running) -> End:
     """The campaign, with Ctrl-C once finishing what is being decided, and twice stopping now; SIGTERM stops now."""
 
     def prepare(running: Running) -> None:
@@ -77,7 +111,7 @@ async def supervised(context: Context) -> End:
         loop.add_signal_handler(signal.SIGINT, running.interrupt)
         loop.add_signal_handler(signal.SIGTERM, running.cancel)
 
-    return await Running().run(context, prepare)
+    return await running.run(context, prepare)
 
 
 def agent_override(agent: str | None) -> list[str]:

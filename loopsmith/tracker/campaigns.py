@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from loopsmith.errors import TrackerError
 from loopsmith.records import Campaign, CampaignStatus, Task
 from loopsmith.tracker import tables
-from loopsmith.tracker.rows import CAMPAIGN, TASK, Verbs, found, now, to_campaign, to_task
+from loopsmith.tracker.rows import CAMPAIGN, TASK, Verbs, add_event, found, now, to_campaign, to_task
 
 C = tables.campaign.c
 NEWEST = (C.created_at.desc(), C.id.desc())
@@ -105,19 +105,16 @@ class Campaigns(Verbs):
         """Write down whether the metric repeats exactly."""
         return self._change(campaign_id, exact=exact)
 
-    def change_workflow(self, campaign_id: str, *, text: str, hash: str, settings: Mapping[str, Any]) -> Campaign:
-        """Go on with an edited workflow; the event `workflow.changed` keeps both hashes."""
+    def change_workflow(
+        self, campaign_id: str, *, text: str, hash: str, settings: Mapping[str, Any], keys: Sequence[str] = ()
+    ) -> Campaign:
+        """Go on with an edited workflow; the event `workflow.changed` keeps both hashes, and the keys that changed."""
         with self._database.writing() as connection:
             before = connection.execute(select(C.workflow_hash).where(C.id == campaign_id)).scalar_one_or_none()
             changes = {"workflow_text": text, "workflow_hash": hash, "settings": dict(settings)}
             campaign = change_campaign(connection, campaign_id, **changes)
-            event = {
-                "campaign_id": campaign_id,
-                "name": "workflow.changed",
-                "data": {"before": before, "after": hash},
-                "created_at": now(),
-            }
-            connection.execute(insert(tables.event), event)
+            data = {"before": before, "after": hash, "keys": list(keys)}
+            add_event(connection, campaign_id, "workflow.changed", data)
             return campaign
 
     def _change(self, campaign_id: str, **values: Any) -> Campaign:

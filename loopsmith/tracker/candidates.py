@@ -13,11 +13,22 @@ from sqlalchemy import Connection, bindparam, case, func, insert, literal_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from loopsmith.errors import IllegalTransition, TrackerError, UsageError
+from loopsmith.live import RequestStatus
 from loopsmith.records import Candidate, Decision, Reflection, Report, Status, Trial, Verdict
 from loopsmith.tracker import tables
 from loopsmith.tracker.campaigns import change_campaign
 from loopsmith.tracker.database import Database
-from loopsmith.tracker.rows import CANDIDATE, DECISION, Verbs, effect_columns, found, now, to_candidate, to_decision
+from loopsmith.tracker.rows import (
+    CANDIDATE,
+    DECISION,
+    Verbs,
+    add_event,
+    effect_columns,
+    found,
+    now,
+    to_candidate,
+    to_decision,
+)
 from loopsmith.tracker.states import RELEASES, require, sources
 
 C, D = tables.candidate.c, tables.decision.c
@@ -145,12 +156,20 @@ class Candidates(Verbs):
             return candidate
 
     def review(
-        self, candidate_id: str, decision: Decision, reflection: Reflection, *, new_baseline: str | None = None
+        self,
+        candidate_id: str,
+        decision: Decision,
+        reflection: Reflection,
+        *,
+        new_baseline: str | None = None,
+        request: int | None = None,
+        answer: str = "",
     ) -> Candidate:
         """End a quarantine by a person's word: decision and lesson are replaced, in one transaction.
 
         Args:
             new_baseline: as in `decide`.
+            request, answer: what a person had asked for with it, and the sentence that answers it.
 
         Raises:
             IllegalTransition: the candidate is not in quarantine.
@@ -168,6 +187,11 @@ class Candidates(Verbs):
                 connection.execute(update(table).where(table.c.candidate_id == candidate_id).values(row))
             if new_baseline is not None:
                 change_campaign(connection, candidate.campaign_id, baseline_commit=new_baseline)
+            data = {"verdict": decision.verdict, "reason": decision.reason}
+            add_event(connection, candidate.campaign_id, "candidate.reviewed", data, candidate_id=candidate_id)
+            if request is not None:
+                answered = {"status": RequestStatus.DONE, "answer": answer, "answered_at": now()}
+                connection.execute(update(tables.request).where(tables.request.c.id == request).values(answered))
             return candidate
 
     def waiting_for_retry(self, campaign_id: str) -> tuple[Candidate, ...]:

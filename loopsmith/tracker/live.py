@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from loopsmith.live import Activity, Doing, Request, RequestKind, RequestStatus
+from loopsmith.records import Candidate
 from loopsmith.tracker import tables
-from loopsmith.tracker.rows import AnyRow, Verbs, found, new_row, now
+from loopsmith.tracker.campaigns import change_campaign
+from loopsmith.tracker.rows import CANDIDATE, AnyRow, Verbs, add_event, found, new_row, now, to_candidate
 
-R, A = tables.request.c, tables.activity.c
+R, A, C = tables.request.c, tables.activity.c, tables.candidate.c
 
 
 class Live(Verbs):
@@ -55,12 +57,38 @@ class Live(Verbs):
         with self._database.reading() as connection:
             return tuple(map(to_request, connection.execute(query)))
 
-    def answer_request(self, request_id: int, status: RequestStatus, answer: str) -> bool:
-        """Say what became of a request, once: False when it was answered before, and then nothing is written."""
+    def answer_request(
+        self,
+        request_id: int,
+        status: RequestStatus,
+        answer: str,
+        *,
+        event: tuple[str, Mapping[str, Any]] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Say what became of a request, once: False when it was answered before, and then nothing is written.
+
+        Args:
+            event: name and data of what is recorded with it, in the same transaction.
+            settings: the campaign's, all of them, as they are now.
+        """
         values = {"status": status, "answer": answer, "answered_at": now()}
         statement = update(tables.request).where(R.id == request_id, R.status == RequestStatus.WAITING)
         with self._database.writing() as connection:
-            return connection.execute(statement.values(**values)).rowcount == 1
+            campaign = connection.execute(statement.values(**values).returning(R.campaign_id)).scalar_one_or_none()
+            if campaign is None:
+                return False
+            if event is not None:
+                add_event(connection, campaign, *event)
+            if settings is not None:
+                change_campaign(connection, campaign, settings=dict(settings))
+            return True
+
+    def marked(self, campaign_id: str, text: str) -> tuple[Candidate, ...]:
+        """The candidates whose hypothesis holds a text, in any case, by number."""
+        query = select(*CANDIDATE).where(C.campaign_id == campaign_id, C.hypothesis.icontains(text, autoescape=True))
+        with self._database.reading() as connection:
+            return tuple(map(to_candidate, connection.execute(query.order_by(C.number))))
 
     def activity(self, campaign_id: str) -> tuple[Activity, ...]:
         """What goes on in a campaign, by when it began; of one whose process is gone, what went on then."""

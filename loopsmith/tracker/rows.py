@@ -1,10 +1,10 @@
 """Between rows and records: what is selected, and how a row becomes a frozen record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Table
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Table, insert
 
 from loopsmith.errors import UsageError
 from loopsmith.records import (
@@ -120,6 +120,14 @@ def new_row(result: CursorResult[*tuple[Any, ...]]) -> int:
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def add_event(
+    connection: Connection, campaign_id: str, name: str, data: Mapping[str, Any], *, candidate_id: str | None = None
+) -> None:
+    """Append to the campaign's log, as a part of what is written with it."""
+    row = {"campaign_id": campaign_id, "name": name, "candidate_id": candidate_id, "data": data, "created_at": now()}
+    connection.execute(insert(tables.event), row)
 
 
 def found(row: AnyRow | None, what: str, name: str) -> AnyRow:
