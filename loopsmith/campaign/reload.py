@@ -52,12 +52,17 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+async def settle() -> None:
+    """Give an editor the time to write the whole file."""
+    await asyncio.sleep(SETTLE)
+
+
 async def reload(context: Context, file: Watched) -> None:
     """Go on with the workflow's file as it is now, where that is possible; a broken one changes nothing."""
     stamp = stamp_of(file.path)
     if stamp == file.stamp:
         return
-    await asyncio.sleep(SETTLE)
+    await settle()
     if stamp_of(file.path) != stamp:
         return  # the next round looks again
     file.stamp = stamp
