@@ -117,8 +117,10 @@ def test_a_change_that_makes_results_incomparable_or_comes_too_late_is_refused_o
 
 
 def test_an_agent_that_cannot_work_is_refused_and_the_old_one_goes_on(tmp_path):
-    path = write_source(tmp_path, agent={"kind": "tuner"}, budget={"rounds": 2})
-    view = run_and_edit(path, ("kind: tuner", "argv: [no-such-program]\n  kind: cli"))
+    usage = {"events": [{"when": {"type": "end"}, "means": "completed"}]}
+    agent = {"kind": "cli", "argv": ["echo", '{"type": "end"}'], "usage": usage}
+    path = write_source(tmp_path, agent=agent, budget={"rounds": 2})
+    view = run_and_edit(path, ("- echo", "- no-such-program"))
     (event,) = events(path, "workflow.refused")
     assert "`no-such-program` is not installed" in event["reason"]
     assert view["counts"]["candidates"] == 4
