@@ -48,6 +48,7 @@ def ask(
     Raises:
         UsageError: it makes no sense, or nobody is there who could do it.
     """
+    campaign = store.campaign(campaign.id)  # as it is now
     known = validate(store, campaign, kind, data or {})
     heard = listening(campaign, state, elsewhere=elsewhere)
     if heard is False and kind in OF_A_RUN:

@@ -67,32 +67,31 @@ async def reload(context: Context, file: Watched) -> None:
         return  # the next round looks again
     file.stamp = stamp
     try:
-        text = read_text(file.path)
-        if text == file.text:
+        if read_text(file.path) == file.text:
             return
         loaded = workflow.load(file.path, context.filed.overrides)
     except WorkflowError as error:
         tell(context, file, "workflow.invalid", str(error), text_of(file.path))
         return
     if why := unsafe(context.filed, loaded):
-        tell(context, file, "workflow.refused", why, text)
+        tell(context, file, "workflow.refused", why, loaded.text)
         return
     effective, kept = standing(loaded, context.overrides)
     try:
         parts = prepare(context, effective)
     except LoopsmithError as error:
-        tell(context, file, "workflow.refused", str(error), text)
+        tell(context, file, "workflow.refused", str(error), loaded.text)
         return
     over = ended(context.overrides, kept, effective)
     keys = changes(context.filed, loaded)
-    data = context.store.change_workflow(
+    context.store.change_workflow(
         context.id, text=loaded.text, hash=loaded.digest, settings=dumped(effective.settings), keys=keys
     )
-    file.text, file.known = text, set()
+    file.text, file.known = loaded.text, set()
     context.filed, context.overrides = loaded, kept
     install(context, effective, parts)
     log.info("workflow.changed", campaign=context.id, keys=keys)
-    context.show("workflow.changed", keys=keys, after=data.workflow_hash)
+    context.show("workflow.changed", keys=keys, after=loaded.digest)
     for each in over:
         context.emit(CHANGED, **each)
 
