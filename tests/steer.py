@@ -28,7 +28,7 @@ def when(context: Context, name: str, number: int | None, then: Callable[[], obj
 def heard(context: Context, kind: RequestKind, **data: Any) -> None:
     """Ask, and let the campaign hear it now."""
     ask(context, kind, **data)
-    steering.hear(context, lambda: None)
+    steering.hear(context)
 
 
 def store_of(path, **options):

@@ -426,6 +426,26 @@ def test_a_candidate_is_approved_when_the_round_has_ended_and_rejected_at_once(t
     assert [event["verdict"] for event in events(path, "candidate.reviewed")] == ["kept", "discarded"]
 
 
+def test_while_a_campaign_is_paused_between_rounds_a_candidate_can_be_approved(tmp_path):
+    path = quarantining(tmp_path, 40, 12)
+    with opened(path) as context:
+
+        async def watched():
+            when(context, "round.finished", None, lambda: heard(context, RequestKind.PAUSE))
+            running = asyncio.create_task(run_campaign(context))
+            await until(lambda: waits(context))
+            ask(context, RequestKind.APPROVE, candidate="1")
+            ask(context, RequestKind.SET, key="memory.brief_tokens", value="900")
+            await until(lambda: [done for _, done, _ in requests(path)] == ["done"] * 3)
+            assert waits(context)
+            heard(context, RequestKind.RESUME)
+            await running
+
+        asyncio.run(watched())
+        assert context.store.candidates(context.id)[0].status is Status.KEPT
+        assert context.settings.memory.brief_tokens == 900
+
+
 def test_an_approval_waits_for_the_round_that_decides_and_a_second_one_is_refused(tmp_path):
     path = quarantining(tmp_path, 40, 12, 13)
 
