@@ -13,7 +13,8 @@ from loopsmith.report.curve import Curve, Step
 from loopsmith.report.scale import drawn, plain, shown
 from loopsmith.workflow.quote import one_line
 
-NAMES = 30  # kept steps that are named; of more, those with the largest gains
+NAMES = 30  # kept steps that have room for their names side by side
+ROOM = 0.15  # of the height, for the names
 NAME = 42  # characters
 GREEN, GREY, ORANGE, BLUE, RED = "#1a7f37", "#8c959f", "#bc4c00", "#0969da", "#cf222e"
 
@@ -49,6 +50,8 @@ def draw(axes: Any, curve: Curve) -> None:
     better = "higher" if curve.direction == "maximize" else "lower"
     axes.set_xlabel("experiment")
     axes.set_ylabel(f"{one_line(curve.metric, 60)} ({better} is better)")
+    room = ROOM * (high - low) if kept else 0.0
+    low, high = (low, high + room) if curve.direction == "minimize" else (low - room, high)
     axes.set_ylim(low, high)
     last = max(curve.last + 1, 2)
     axes.set_xlim(-0.02 * last, last * 1.02)
@@ -68,7 +71,7 @@ def draw(axes: Any, curve: Curve) -> None:
         axes.scatter(missing, bottom, marker="|", s=50, c=RED, alpha=0.6, label="no score", zorder=2)
     if curve.steps:
         line(axes, curve, last)
-        name_steps(axes, curve, kept)
+        name_steps(axes, curve, kept, last)
     if curve.target is not None and low <= curve.target <= high:
         axes.axhline(
             curve.target, color="#9a6700", linestyle="--", linewidth=1.2, label=f"target {plain(curve.target)}"
@@ -105,11 +108,10 @@ def line(axes: Any, curve: Curve, last: float) -> None:
     )  # fmt: skip
 
 
-def name_steps(axes: Any, curve: Curve, kept: Sequence[Step]) -> None:
-    """A short name beside each kept step."""
-    largest = sorted(kept, key=lambda step: -abs(step.effect or 0.0))[:NAMES]
-    up = curve.direction == "minimize"  # where the line has been, so where there is room
-    for step in largest:
+def name_steps(axes: Any, curve: Curve, kept: Sequence[Step], last: int) -> None:
+    """A short name beside each kept step, where the line has been, as there is room."""
+    up = curve.direction == "minimize"
+    for step in named(kept, last):
         text = f"{100 * step.effect:+.1f} %  " if step.effect is not None else ""
         text += one_line(step.hypothesis, NAME)
         axes.annotate(
@@ -117,3 +119,12 @@ def name_steps(axes: Any, curve: Curve, kept: Sequence[Step]) -> None:
             color=GREEN, rotation=30 if up else -30, rotation_mode="anchor", ha="left", va="bottom" if up else "top",
             zorder=6, annotation_clip=True,
         )  # fmt: skip
+
+
+def named(kept: Sequence[Step], last: int) -> list[Step]:
+    """The steps with the largest gains that stand far enough apart for their names."""
+    chosen: list[Step] = []
+    for step in sorted(kept, key=lambda step: -abs(step.effect or 0.0)):
+        if all(abs(step.number - other.number) * NAMES >= last for other in chosen):
+            chosen.append(step)
+    return chosen
