@@ -40,7 +40,7 @@ def png(curve: Curve) -> bytes:
 
 
 def draw(axes: Any, curve: Curve) -> None:
-    low, high = shown(curve)
+    low, high = shown(curve, () if curve.target is None else (curve.target,))
     kept = curve.steps[1:]
     total = curve.counts.get("candidates", 0)
     axes.set_title(

@@ -116,7 +116,7 @@ def test_a_fence_cannot_be_closed_by_what_it_holds():
 def test_lines_of_a_patch_are_told_apart_even_when_they_look_like_its_head():
     head, body = (
         ("diff --git a/x b/x", "--- a/x", "+++ b/x", "@@ -1,2 +1,2 @@"),
-        ("--- a title", "+++ another", " same"),
+        ("--- a title", "+++ next", " same"),
     )
     assert [line.kind for line in classed([*head, *body, "diff --git a/y b/y", "--- a/y"])] == [
         *("file", "file", "file", "hunk", "removed", "added", "context", "file", "file")
