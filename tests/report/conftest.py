@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -22,10 +21,10 @@ def store(empty_tracker, tmp_path):
 
 
 @pytest.fixture
-def tell(store):
+def tell(store, tmp_path):
     """The morning report of a campaign, without its patches."""
 
     def tell(campaign, **options):
-        return morning(store, campaign, None, state=Path("/state"), **options)
+        return morning(store, campaign, None, state=tmp_path, **options)
 
     return tell

@@ -57,7 +57,7 @@ def test_an_exact_metric_says_so_and_what_was_better_by_too_little(store, tell):
     assert it.changes[0].evidence[0] == "The metric repeats exactly: +10.0 %; a second run gave the same values."
 
 
-def test_naive_keeps_quarantine_flakes_and_missing_protections_are_said(store, tell):
+def test_naive_keeps_quarantine_flakes_and_missing_protections_are_said(store, tell, tmp_path):
     campaign = fill(
         store,
         [
@@ -80,7 +80,7 @@ def test_naive_keeps_quarantine_flakes_and_missing_protections_are_said(store, t
     assert "(no bwrap): commands can use the network" in said(it, "The sandbox was incomplete")[0]
     assert it.verdict.startswith("3 things are against it, or not known")
     assert [item.number for item in it.learned.waiting] == [4]
-    assert any("approve 4 --state /state --campaign c" in command.line for command in it.goes_on)
+    assert any(f"approve 4 --state {tmp_path} --campaign c" in command.line for command in it.goes_on)
 
 
 @pytest.mark.parametrize(("after", "tone"), [(85.0, "good"), (99.0, "warn"), (104.0, "warn")])
@@ -162,7 +162,7 @@ def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell):
     assert tell(campaign).goes_on[0].line == "loopsmith run /project/WORKFLOW.md --set budget.candidates=80"
 
 
-def test_kept_changes_say_what_each_contributed(store, tell):
+def test_kept_changes_say_what_each_contributed(store, tell, tmp_path):
     first = kept(90.0, effect=(0.1, 0.08, 0.12, 3), hypothesis="fuse", category="less_work", agent="local/m")
     second = kept(72.0, effect=(0.2, 0.18, 0.22, 5), first=60.0)
     one, two = tell(fill(store, [first, second], exact=False)).changes
@@ -176,7 +176,8 @@ def test_kept_changes_say_what_each_contributed(store, tell):
     assert two.evidence[0].startswith("Confirmed in 5 pairs of runs with its baseline: +20.0 %")
     assert two.evidence[1] == "Its first run alone had shown +33.3 %."
     assert two.title == "it says nothing of what it does"
-    assert one.patch_note == "Its patch cannot be read here; `loopsmith show 1 --state /state --campaign c` prints it."
+    where = f"--state {tmp_path} --campaign c"
+    assert one.patch_note == f"Its patch cannot be read here; `loopsmith show 1 {where}` prints it."
 
 
 def test_categories_failures_and_what_looked_better_are_told_with_examples(store, tell):
@@ -218,12 +219,17 @@ def test_a_megabyte_of_text_is_cut_and_says_how_much_it_had(store, tell):
     assert it.learned.lessons[0].text.endswith("(cut here; it has 1,000,000 bytes)")
 
 
-def test_tables_are_capped_and_point_to_the_export(store, tell):
+def test_tables_are_capped_and_point_to_the_export(store, tell, tmp_path):
     campaign = fill(store, [discarded(101.0, first=50.0, category=f"kind {number}") for number in range(60)])
     it = tell(campaign)
     assert (len(it.attempts.kinds), it.attempts.more_kinds) == (15, 45)
     assert (len(it.attempts.misses), it.attempts.more_misses) == (15, 45)
-    assert it.export == "loopsmith export --format csv --state /state --campaign c"
+    assert it.export == f"loopsmith export --format csv --state {tmp_path} --campaign c"
+
+
+def test_a_tracker_elsewhere_is_named(store, tmp_path):
+    it = morning(store, fill(store, []), None, state=tmp_path / "elsewhere")
+    assert f"--state {tmp_path / 'elsewhere'} --tracker {tmp_path / 'tracker.db'} --campaign c" in it.export
 
 
 def told(path):
