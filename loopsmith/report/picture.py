@@ -5,8 +5,10 @@ running best as a line. Drawn with matplotlib, which is loaded only here.
 """
 
 import io
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from loopsmith.report.curve import Curve, Step
@@ -25,18 +27,33 @@ def png(curve: Curve) -> bytes:
     Raises:
         ImportError: matplotlib is not installed, or broken.
     """
-    from matplotlib import rc_context
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context({"text.parse_math": False, "font.family": "DejaVu Sans"}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of characters that the font does not have
+    with matplotlib.rc_context(), quiet():
+        matplotlib.rcdefaults()  # not a person's own style, which may hand texts to LaTeX
+        matplotlib.rcParams["text.parse_math"] = False
         figure = Figure(figsize=(14, 7), dpi=100, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots(), curve)
         out = io.BytesIO()
         figure.savefig(out, format="png")
         return out.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what matplotlib says of its font cache, and of characters that the font does not have."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def draw(axes: Any, curve: Curve) -> None:
