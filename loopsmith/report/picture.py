@@ -34,8 +34,9 @@ def png(curve: Curve) -> bytes:
     with matplotlib.rc_context(), quiet():
         matplotlib.rcdefaults()  # not a person's own style, which may hand texts to LaTeX
         matplotlib.rcParams["text.parse_math"] = False
-        figure = Figure(figsize=(14, 7), dpi=100, layout="constrained")
+        figure = Figure(figsize=(14, 7), dpi=100)
         FigureCanvasAgg(figure)
+        figure.subplots_adjust(left=0.08, right=0.985, bottom=0.075, top=0.945)
         draw(figure.subplots(), curve)
         out = io.BytesIO()
         figure.savefig(out, format="png")
@@ -71,7 +72,7 @@ def draw(axes: Any, curve: Curve) -> None:
     low, high = (low, high + room) if curve.direction == "minimize" else (low - room, high)
     axes.set_ylim(low, high)
     last = max(curve.last + 1, 2)
-    axes.set_xlim(-0.02 * last, last * 1.02)
+    axes.set_xlim(-0.02 * last, last * (1.15 if kept and kept[-1].number > 0.8 * last else 1.02))
     axes.grid(color="#d0d7de", linewidth=0.6, alpha=0.6)
     axes.ticklabel_format(style="plain", useOffset=False, axis="y")
     scored = [(point, value) for point in curve.points if (value := drawn(point.value, point.first)) is not None]
@@ -94,7 +95,7 @@ def draw(axes: Any, curve: Curve) -> None:
             curve.target, color="#9a6700", linestyle="--", linewidth=1.2, label=f"target {plain(curve.target)}"
         )
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", framealpha=0.9)
+        axes.legend(loc="upper right" if curve.direction == "minimize" else "lower right", framealpha=0.9)
 
 
 def line(axes: Any, curve: Curve, last: float) -> None:
