@@ -223,6 +223,17 @@ def test_a_failed_run_shows_the_end_of_its_output_and_its_log(kept, loopsmith):
     assert re.search(r"(?m)^log +/.*\.log$", result.out)
 
 
+def test_a_gain_beyond_max_gain_is_said_to_be_doubtful_and_the_log_of_events_stays_readable(tmp_path, loopsmith):
+    path = make(tmp_path / "source", commands=("echo A=15 >> program.sh",), guardrails={"max_gain": "2x"})
+    assert run(path)["counts"]["quarantined"] == 1
+    result = loopsmith("verify", "1", "-w", path)
+    assert result.code == 0
+    assert "2.5x is more than guardrails.max_gain (2x): look at the change before you believe it" in result.out
+    events_ = loopsmith("log", "-w", path, "-n", "3").out.splitlines()
+    assert "commit.verified c1 holds=True" in events_[-1]
+    assert len(events_) == 3
+
+
 def test_it_is_refused_while_a_campaign_runs(kept, loopsmith):
     with exclusive(workflow.load(kept).state / "lock"):
         for words in (("verify", "2"), ("ablate",), ("apply", "--pick", "2", "--branch", "x"), ("apply", "--minimize")):
