@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from keeping import COMMANDS, make
@@ -9,6 +11,8 @@ from support import run
 
 from loopsmith import workflow
 from loopsmith.tracker import open_store
+
+GOLF = Path(__file__).parents[2] / "examples" / "golf"
 
 
 def events(path, name):
@@ -95,3 +99,19 @@ def test_a_change_that_was_taken_back_leaves_nothing(tmp_path, loopsmith):
     assert row(result.out, "c1")[1] == "0"
     assert "nothing of it is left in the final state" in result.out
     assert row(result.out, "c2")[1] == "+100.0 %"
+
+
+def test_the_golf_example_as_it_is(tmp_path, loopsmith):
+    """The two of its commands that are kept, one after the other."""
+    shutil.copytree(GOLF, tmp_path / "golf", ignore=shutil.ignore_patterns(".loopsmith"))
+    path = tmp_path / "golf" / "WORKFLOW.md"
+    commands = [workflow.load(path).settings.agents[0].commands[index] for index in (0, 6)]
+    agent = json.dumps({"kind": "scripted", "commands": commands})
+    assert loopsmith("run", path, "--set", f"agent={agent}", "--set", "search.candidates_per_round=1").code == 0
+    result = loopsmith("ablate", "-w", path)
+    assert row(result.out, "c1")[1] == "+30.3 %"
+    assert row(result.out, "c2")[1] == "+62.4 %"
+    assert row(result.out, "all")[1] == "+67.7 %"
+    taken = loopsmith("apply", "-w", path, "--pick", "2", "--minimize", "--patch", "-")
+    assert taken.code == 0, taken.err
+    assert "better: bytes 541 -> 251: 53.60 % better" in taken.err
