@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -220,7 +221,7 @@ def shown(lab: "Remeasuring") -> Iterator[None]:
         return
 
     def tell(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{text[:120]}")
+        sys.stderr.write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
     lab.tell = tell

@@ -69,6 +69,22 @@ def test_of_a_noisy_metric_contributions_have_intervals_and_runs_are_used_again_
     assert anew["parts"][0]["finding"]["pairs"] != first["parts"][0]["finding"]["pairs"]
 
 
+def test_an_exact_metric_that_moved_since_is_measured_anew(tmp_path, loopsmith):
+    path = make(
+        tmp_path, command='. ./level.sh\necho "METRIC score=$((L * (10 + A + B)))"', workspace={"link": ["level.sh"]}
+    )
+    (tmp_path / "level.sh").write_text("L=1\n")
+    assert run(path)["best"]["value"] == 26
+    first = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    same = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    assert (first["runs"], same["runs"]) == (5, 1)
+    (tmp_path / "level.sh").write_text("L=2\n")
+    moved = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    assert moved["parts"][1]["finding"]["pairs"] == [[38, 52]]
+    assert moved["whole"]["pairs"] == [[20, 52]]
+    assert "what was measured before does not repeat, so that all of it is measured anew" in moved["notes"]
+
+
 def test_a_change_that_no_longer_contributes_is_named_and_one_that_is_needed_too(tmp_path, loopsmith):
     commands = tuple(f"sed -i 's/^{line[0]}=.*/{line}/' program.sh" for line in ("A=5", "B=9", "D=3", "C=5"))
     path = make(
