@@ -49,7 +49,7 @@ def test_as_json_it_has_what_was_measured(kept, loopsmith):
 
 
 def test_of_a_noisy_metric_contributions_have_intervals_and_runs_are_used_again_until_new(noisy, loopsmith):
-    first = json.loads(loopsmith("ablate", "-w", noisy, "--json").out)
+    first = json.loads(loopsmith("ablate", "-w", noisy, "--new", "--json").out)
     assert first["runs"] >= 4 * 2 * 2
     for part in (*(part["finding"] for part in first["parts"]), first["whole"]):
         low, high = part["interval"]
@@ -128,6 +128,6 @@ def test_the_golf_example_as_it_is(tmp_path, loopsmith):
     assert row(result.out, "c1")[1] == "+30.3 %"
     assert row(result.out, "c2")[1] == "+62.4 %"
     assert row(result.out, "all")[1] == "+67.7 %"
-    taken = loopsmith("apply", "-w", path, "--pick", "2", "--minimize", "--patch", "-")
+    taken = loopsmith("apply", "-w", path, "--pick", "2", "--patch", "-")
     assert taken.code == 0, taken.err
     assert "better: bytes 541 -> 251: 53.60 % better" in taken.err
