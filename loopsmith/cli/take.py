@@ -76,6 +76,7 @@ def apply(
 ) -> None:
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
     from loopsmith.campaign.taking import take
+    from loopsmith.report.taking import taken as words
 
     measured = pick is not None or minimize
     needless = {"--margin": margin is not None and not minimize}
@@ -99,7 +100,7 @@ def apply(
             report.deliver(found.repository, found.campaign, picked, trial=True, **options)  # before it takes time
             announce(lab, picked, bound, repeats, minimize=minimize)
             taken = supervised(lab, take(lab, picked, minimized=minimize, margin=bound, repeats=repeats))
-            say(report.taken(taken))
+            say(words(taken))
             if not (taken.holds or unverified):
                 say("so nothing was written; --unverified writes it all the same")
                 raise typer.Exit(WORSE)

@@ -5,11 +5,12 @@ from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, show
 from loopsmith.report.status import status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
-from loopsmith.report.taking import ablation, dropped, taken, verification
+from loopsmith.report.taking import WORDS, ablation, dropped, minimized, verification
 from loopsmith.report.transcript import transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
+    "WORDS",
     "ablation",
     "apply",
     "deliver",
@@ -17,13 +18,13 @@ __all__ = [
     "export",
     "lesson_line",
     "lesson_words",
+    "minimized",
     "outcome",
     "patch_of",
     "show",
     "spent",
     "status",
     "summary",
-    "taken",
     "transcript",
     "tried",
     "verification",
