@@ -38,6 +38,18 @@ class Picked:
         return State(self.trees[-1], f"{self.names} {'alone' if len(self.kept) == 1 else 'together'}")
 
 
+def kept_changes(store: Store, campaign: Campaign) -> tuple[Kept, ...]:
+    """The chain of kept changes, oldest first.
+
+    Raises:
+        UsageError: there is none.
+    """
+    kept = store.kept(campaign.id)
+    if not kept:
+        raise UsageError(f"{campaign.id} kept nothing, so there is no change to take or to look at")
+    return kept
+
+
 def everything(repository: Repository, kept: Sequence[Kept]) -> Picked:
     """The whole chain of kept changes."""
     trees = tuple(repository.tree_id(candidate.commit or "") for candidate, _ in kept)
