@@ -9,7 +9,10 @@ import loopsmith
 
 PACKAGE = Path(loopsmith.__file__).parent
 # From DESIGN: a folder imports only from those before it, and from itself.
-LAYERS = ("workflow", "tracker", "workspace", "agents", "verify", "search", "campaign", "report", "watch", "library", "cli")
+LAYERS = (
+    *("workflow", "tracker", "workspace", "agents", "verify", "search", "campaign"),
+    *("report", "watch", "library", "cli"),
+)
 PLAIN = ("errors", "records", "lessons", "live", "protocols", "process", "log", "harness")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

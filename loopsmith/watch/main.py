@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
+from loopsmith.errors import LoopsmithError
 from loopsmith.live import Page
 from loopsmith.tracker.browse import SortKey
 from loopsmith.watch import panes
@@ -256,7 +257,7 @@ class Main(Screen[None]):
     def on_candidates_wanted(self, wanted: Candidates.Wanted) -> None:
         query, number, campaign = wanted.query, wanted.page, self.app.source.campaign_id
 
-        def read() -> Page | None:
+        def read() -> Page | str:
             try:
                 return self.app.pages.read(
                     lambda store: store.browse(
@@ -269,12 +270,14 @@ class Main(Screen[None]):
                         offset=number * PAGE,
                     )
                 )
-            except Exception:  # the head says what is the matter with the tracker
-                return None
+            except LoopsmithError as error:
+                return self.app.pages.short(error)
 
-        def shown(page: Page | None) -> None:
-            if page is None:
+        def shown(page: Page | str) -> None:
+            if isinstance(page, str):
                 self.table.failed(query, number)
+                if not self.app.trouble:
+                    self.tell(plain(page))
             else:
                 self.table.take(query, number, page)
 

@@ -103,7 +103,7 @@ class Shell(App[None]):
             try:
                 return self.feed.look()
             except LoopsmithError as error:
-                return str(error)
+                return self.feed.reader.short(error)
 
         self.in_background(read, self._looked)
 
