@@ -31,7 +31,8 @@ class Detail(Screen[None]):
     Detail Lines { border-title-style: bold; border-title-color: $foreground; }
     Detail Lines:focus { border-title-style: bold reverse; }
     Detail.-wide #about { margin-right: 2; }
-    Detail #head, Detail #keys { border: none; height: 1; padding: 0; }
+    Detail #head, Detail #keys { border: none; height: 1; }
+    Detail #keys { height: auto; max-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,left,backspace", "back", show=False),
@@ -59,7 +60,7 @@ class Detail(Screen[None]):
             yield Lines(id="patch", across=True, focus=True)
             yield Lines(id="runs", across=True, focus=True)
             yield Lines(id="transcript", wrap=True, focus=True)
-        yield Lines(id="keys")
+        yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
         for name in PAGES:

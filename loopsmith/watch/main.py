@@ -38,7 +38,8 @@ class Main(Screen[None]):
     """Everything of one campaign."""
 
     DEFAULT_CSS = """
-    Main #head, Main #tabs, Main #keys { height: 1; }
+    Main #head, Main #tabs { height: 1; }
+    Main #keys { height: auto; max-height: 3; }
     Main .pane { border-top: solid $border-blurred; border-title-style: bold; border-title-color: $foreground; }
     Main .pane:focus { border-title-style: bold reverse; }
     Main.-short .pane { border-top: none; }
@@ -89,7 +90,7 @@ class Main(Screen[None]):
                 yield Lines(id="events", classes="pane", focus=True)
                 yield Lines(id="asked", classes="pane", focus=True, wrap=True)
         yield Input(id="search", placeholder="words, or a number such as c12; enter keeps, esc clears")
-        yield Lines(id="keys")
+        yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
         self.table.add_class("pane")

@@ -122,7 +122,7 @@ class Shell(App[None]):
             try:
                 found = read()
             except LoopsmithError as error:
-                self._from_thread(self.tell, str(error))
+                self._from_thread(self.tell, self.pages.short(error))
             else:
                 self._from_thread(then, found)
 
