@@ -18,7 +18,7 @@ from loopsmith.tracker.browse import SortKey
 from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice
-from loopsmith.watch.feed import Picture
+from loopsmith.watch.feed import REST, Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.shell import Place, Shell
@@ -76,6 +76,8 @@ class Main(Screen[None]):
         self._typing: Timer | None = None
         self._searched = "table"
         self._newest = 0  # id of the newest event that is shown
+        self._table_as_of = 0  # the same when the table was read last
+        self._table_due = 0.0  # when it may be read again, by the monotonic clock
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -125,10 +127,17 @@ class Main(Screen[None]):
         better = "higher" if picture.curve.direction == "maximize" else "lower"
         curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better")
         self._show_events(picture)
-        if not trouble:
-            self.table.read_again()
+        self._read_table_again(picture)
         self._keys()
         self._arrange()
+
+    def _read_table_again(self, picture: Picture) -> None:
+        """Where something may have changed; where that takes long, only after a rest."""
+        newest = picture.events[0].id if picture.events else 0
+        changed = picture.live or newest != self._table_as_of
+        if changed and not self.app.trouble and time.monotonic() >= self._table_due:
+            self._table_as_of = newest
+            self.table.read_again()
 
     def _show_events(self, picture: Picture) -> None:
         pane = self.lines("events")
@@ -259,6 +268,7 @@ class Main(Screen[None]):
         query, number, campaign = wanted.query, wanted.page, self.app.source.campaign_id
 
         def read() -> Page | str:
+            began = time.monotonic()
             try:
                 return self.app.pages.read(
                     lambda store: store.browse(
@@ -272,7 +282,11 @@ class Main(Screen[None]):
                     )
                 )
             except LoopsmithError as error:
+                self._table_as_of = 0
                 return self.app.pages.short(error)
+            finally:
+                ended = time.monotonic()
+                self._table_due = ended + REST * (ended - began)
 
         def shown(page: Page | str) -> None:
             if isinstance(page, str):
