@@ -12,12 +12,13 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
+from loopsmith.errors import LoopsmithError
 from loopsmith.live import Page
 from loopsmith.tracker.browse import SortKey
 from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice
-from loopsmith.watch.feed import Picture
+from loopsmith.watch.feed import REST, Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.shell import Place, Shell
@@ -37,7 +38,8 @@ class Main(Screen[None]):
     """Everything of one campaign."""
 
     DEFAULT_CSS = """
-    Main #head, Main #tabs, Main #keys { height: 1; }
+    Main #head, Main #tabs { height: 1; }
+    Main #keys { height: auto; max-height: 3; }
     Main .pane { border-top: solid $border-blurred; border-title-style: bold; border-title-color: $foreground; }
     Main .pane:focus { border-title-style: bold reverse; }
     Main.-short .pane { border-top: none; }
@@ -74,6 +76,8 @@ class Main(Screen[None]):
         self._typing: Timer | None = None
         self._searched = "table"
         self._newest = 0  # id of the newest event that is shown
+        self._table_as_of = 0  # the same when the table was read last
+        self._table_due = 0.0  # when it may be read again, by the monotonic clock
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -88,7 +92,7 @@ class Main(Screen[None]):
                 yield Lines(id="events", classes="pane", focus=True)
                 yield Lines(id="asked", classes="pane", focus=True, wrap=True)
         yield Input(id="search", placeholder="words, or a number such as c12; enter keeps, esc clears")
-        yield Lines(id="keys")
+        yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
         self.table.add_class("pane")
@@ -123,10 +127,17 @@ class Main(Screen[None]):
         better = "higher" if picture.curve.direction == "maximize" else "lower"
         curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better")
         self._show_events(picture)
-        if not trouble:
-            self.table.read_again()
+        self._read_table_again(picture)
         self._keys()
         self._arrange()
+
+    def _read_table_again(self, picture: Picture) -> None:
+        """Where something may have changed; where that takes long, only after a rest."""
+        newest = picture.events[0].id if picture.events else 0
+        changed = picture.live or newest != self._table_as_of
+        if changed and not self.app.trouble and time.monotonic() >= self._table_due:
+            self._table_as_of = newest
+            self.table.read_again()
 
     def _show_events(self, picture: Picture) -> None:
         pane = self.lines("events")
@@ -256,7 +267,8 @@ class Main(Screen[None]):
     def on_candidates_wanted(self, wanted: Candidates.Wanted) -> None:
         query, number, campaign = wanted.query, wanted.page, self.app.source.campaign_id
 
-        def read() -> Page | None:
+        def read() -> Page | str:
+            began = time.monotonic()
             try:
                 return self.app.pages.read(
                     lambda store: store.browse(
@@ -269,12 +281,18 @@ class Main(Screen[None]):
                         offset=number * PAGE,
                     )
                 )
-            except Exception:  # the head says what is the matter with the tracker
-                return None
+            except LoopsmithError as error:
+                self._table_as_of = 0
+                return self.app.pages.short(error)
+            finally:
+                ended = time.monotonic()
+                self._table_due = ended + REST * (ended - began)
 
-        def shown(page: Page | None) -> None:
-            if page is None:
+        def shown(page: Page | str) -> None:
+            if isinstance(page, str):
                 self.table.failed(query, number)
+                if not self.app.trouble:
+                    self.tell(plain(page))
             else:
                 self.table.take(query, number, page)
 
