@@ -103,6 +103,8 @@ def test_the_cursor_stays_with_its_candidate_when_new_ones_come(drive, source):
             new = {"id": f"'{source.campaign_id}.7'", "number": "7"}
             values = ", ".join(new.get(name, name) for name in names)
             connection.execute(f"INSERT INTO candidate SELECT {values} FROM candidate WHERE number = 1")
+        with open_store(source.tracker) as store:
+            store.record_event(source.campaign_id, "candidate.decided", candidate_id=f"{source.campaign_id}.7")
         await view.look()
         await view.until("of 5")
         assert table.current.number == 2
