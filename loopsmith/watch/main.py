@@ -276,7 +276,7 @@ class Main(Screen[None]):
         words = next(words for statuses, words in KINDS.values() if statuses == query.statuses)
         parts = ["candidates" if words == "all" else f"candidates: {words}"]
         parts += [f"with {plain(query.search, 40)}"] if query.search else []
-        at = f"{table.cursor + 1} of {table.total:,}" if table.total else "0"
+        at = f"{table.cursor + 1:,} of {table.total:,}" if table.total else "0"
         table.border_title = Text(f" {' '.join(parts)}, {at} ")
 
     # Search, filter, order
