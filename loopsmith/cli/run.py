@@ -16,7 +16,7 @@ from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
 from loopsmith.cli.watch import check_terminal, run_watched
-from loopsmith.errors import UsageError
+from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.library.progress import LiveView
 from loopsmith.library.run import Running, agent_named
 from loopsmith.search.budget import End
@@ -53,22 +53,28 @@ def run_workflow(
     again = where(path, state, tracker, None)
     if watch:
         with kept_for_later():
-            return ended(run_watched(opened, folder, tracker, again, accept_noise=accept_noise), again)
+            view, page = run_watched(opened, folder, tracker, again, accept_noise=accept_noise)
+            return ended(view, again, page)
     with opened as context:
         context.accept_noise = accept_noise
-        view = LiveView(context) if live else nullcontext()
+        shown = LiveView(context) if live else nullcontext()
+        running = Running()
         try:
-            with view:
-                asyncio.run(supervised(context))
+            with shown:
+                asyncio.run(supervised(context, running))
         except asyncio.CancelledError:
             pass  # the summary says that it was stopped, and how to go on
+        except LoopsmithError:
+            if running.report is not None:
+                print(f"the report is {running.report}", file=sys.stderr)
+            raise
         state_now = report.status(context.store, context.store.campaign(context.id))
-    return ended(state_now, again)
+    return ended(state_now, again, running.report)
 
 
-def ended(view: dict[str, Any], again: str) -> int:
-    """Print the summary of a campaign that has ended; gives the exit code."""
-    print(report.summary(view, again))
+def ended(view: dict[str, Any], again: str, page: Path | None) -> int:
+    """Print the summary of a campaign that has ended, and where its report is; gives the exit code."""
+    print(report.summary(view, again, report=page))
     return INTERRUPTED if view["campaign"]["status"] == "stopped" else 0
 
 
@@ -97,7 +103,7 @@ def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
     return to_replay(replay.expanduser()) if replay else None
 
 
-async def supervised(context: Context) -> End:
+async def supervised(context: Context, running: Running) -> End:
     """The campaign, with Ctrl-C once finishing what is being decided, and twice stopping now; SIGTERM stops now."""
 
     def prepare(running: Running) -> None:
@@ -105,7 +111,7 @@ async def supervised(context: Context) -> End:
         loop.add_signal_handler(signal.SIGINT, running.interrupt)
         loop.add_signal_handler(signal.SIGTERM, running.cancel)
 
-    return await Running().run(context, prepare)
+    return await running.run(context, prepare)
 
 
 def agent_override(agent: str | None) -> list[str]:

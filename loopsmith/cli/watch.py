@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from loopsmith import report
@@ -110,8 +111,8 @@ def run_watched(
     where: str,
     *,
     accept_noise: bool,
-) -> dict[str, Any]:
-    """Run a campaign behind the full-screen view; gives how it stands at its end.
+) -> tuple[dict[str, Any], Path | None]:
+    """Run a campaign behind the full-screen view; gives how it stands at its end, and its report.
 
     Raises:
         LoopsmithError: it could not start, or failed.
@@ -128,4 +129,4 @@ def run_watched(
         campaign.wait()
     if campaign.error is not None:
         raise campaign.error
-    return campaign.view
+    return campaign.view, campaign.running.report

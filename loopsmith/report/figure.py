@@ -5,7 +5,7 @@ when that stands alone. Text of candidates is hostile, and is written as text. A
 verdict and value on hovering, and `data-candidate` its number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -76,6 +76,7 @@ WORDS = {
     "noise": "noise of single runs",
     "target": "target",
 }
+EXACT = {"kept": "kept", "refused": "better, but by too little"}  # of a metric that repeats exactly
 
 SHAPES = {  # of the legend, 14 by 10
     "noise": '<rect class="noise" y="1" width="14" height="8"/>',
@@ -112,7 +113,8 @@ def legend(curve: Curve) -> tuple[Entry, ...]:
     entries: list[tuple[str, int | None]] = [(kind, count) for kind, count in found.items() if count > 0]
     entries += [("noise", None)] if curve.band else []
     entries += [("target", None)] if curve.target is not None else []
-    return tuple(Entry(kind=kind, words=WORDS[kind], count=count, mark=mark(kind)) for kind, count in entries)
+    words = WORDS | (EXACT if curve.exact else {})
+    return tuple(Entry(kind=kind, words=words[kind], count=count, mark=mark(kind)) for kind, count in entries)
 
 
 def mark(kind: str) -> str:
@@ -126,15 +128,24 @@ def shape_of(kind: str) -> str:
     return SHAPES.get(kind, f'<circle class="{kind}" cx="7" cy="5" r="2.8"/>')
 
 
-def figure(curve: Curve, *, across: Across = "candidates", alone: bool = True, link: Link | None = None) -> str:
+def figure(
+    curve: Curve,
+    *,
+    across: Across = "candidates",
+    alone: bool = True,
+    link: Link | None = None,
+    lines: Mapping[str, float] | None = None,
+) -> str:
     """The curve as SVG.
 
     Args:
         across: what runs along the x axis: the candidates' numbers, or the time since the campaign's start.
         alone: with its own style and legend, as a file; otherwise the page brings `STYLE` and shows `legend`.
         link: gives the address of a candidate by its number; empty for none.
+        lines: other values of the metric to draw a line at, by name, such as that of a library.
     """
-    low, high = shown(curve)
+    named = ({"target": curve.target} if curve.target is not None else {}) | dict(lines or {})
+    low, high = shown(curve, tuple(named.values()))
     marks, unit = labels(ticks(low, high))
     rows = legend_rows(curve) if alone else []
     head = TOP + ROW * len(rows)
@@ -154,7 +165,7 @@ def figure(curve: Curve, *, across: Across = "candidates", alone: bool = True, l
         *grid(y, ticks(low, high), marks),
         *foot(x, below, whole=across == "candidates"),
         *noise(curve, sheet),
-        *target(curve, y),
+        *levels(named, y),
         *(tried(point, sheet) for point in curve.points if not point.better),
         *(tried(point, sheet) for point in curve.points if point.better),
         *kept(curve, sheet),
@@ -249,16 +260,17 @@ def noise(curve: Curve, sheet: Sheet) -> list[str]:
     return parts
 
 
-def target(curve: Curve, y: Axis) -> list[str]:
-    if curve.target is None:
-        return []
-    at, text = y.at(curve.target), f"target {plain(curve.target)}"
-    if not y.holds(curve.target):
-        text += ", off the picture"
-    return [
-        f'<path class="target" d="M0 {at:.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="target-word" x="{WIDTH - RIGHT}" y="{at - 3:.1f}">{text}</text>'
-    ]
+def levels(named: Mapping[str, float], y: Axis) -> list[str]:
+    """A dashed line for each value with a name."""
+    parts = []
+    for name, value in named.items():
+        at, text = y.at(value), f"{one_line(name, 40)} {plain(value)}"
+        text += "" if y.holds(value) else ", off the picture"
+        parts.append(
+            f'<path class="target" d="M0 {at:.1f}H{WIDTH - RIGHT}"/>'
+            f'<text class="target-word" x="{WIDTH - RIGHT}" y="{at - 3:.1f}">{escape(text)}</text>'
+        )
+    return parts
 
 
 def tried(point: Point, sheet: Sheet) -> str:

@@ -3,19 +3,36 @@
 from types import TracebackType
 from typing import Self
 
+from loopsmith.tracker.aggregates import Aggregates
 from loopsmith.tracker.browse import Browse
 from loopsmith.tracker.campaigns import Campaigns
 from loopsmith.tracker.candidates import Candidates
 from loopsmith.tracker.evidence import Evidence
+from loopsmith.tracker.extract import Extract
 from loopsmith.tracker.ledger import Ledger
 from loopsmith.tracker.live import Live
 from loopsmith.tracker.memory import Memory
 from loopsmith.tracker.points import Points
 from loopsmith.tracker.roles import Roles
 from loopsmith.tracker.rounds import Rounds
+from loopsmith.tracker.tallies import Tallies
 
 
-class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points):
+class Store(
+    Campaigns,
+    Rounds,
+    Candidates,
+    Evidence,
+    Memory,
+    Roles,
+    Ledger,
+    Live,
+    Browse,
+    Points,
+    Tallies,
+    Extract,
+    Aggregates,
+):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 
     Verbs may be called from any thread. Two processes may write to the same tracker; each verb of one waits for

@@ -1,0 +1,1 @@
+"""`loopsmith serve`: the campaigns of a tracker as web pages, as a JSON API and as metrics."""

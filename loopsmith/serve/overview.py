@@ -1,0 +1,107 @@
+"""What the page of a campaign shows."""
+
+from collections.abc import Callable
+from typing import Any
+
+from markupsafe import Markup
+
+from loopsmith import report
+from loopsmith.campaign.hints import hints
+from loopsmith.live import RequestStatus
+from loopsmith.records import Campaign, CampaignStatus, Status
+from loopsmith.report.curve import curve
+from loopsmith.report.figure import Across, figure, legend
+from loopsmith.report.status import effect_of
+from loopsmith.serve import charts, tree
+from loopsmith.serve.site import Site
+from loopsmith.serve.words import path
+from loopsmith.workflow import format_count, format_duration, format_money
+
+POINTS = 700  # of the curve, beside the kept steps
+ROWS = 12  # of the newest candidates, reflections and events
+REQUESTS = 20
+WORDS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "wall_clock": ("Time", format_duration),
+    "cost_usd": ("Money", format_money),
+    "candidates": ("Candidates", format_count),
+    "rounds": ("Rounds", format_count),
+    "tokens": ("Tokens", format_count),
+    "stall_rounds": ("Rounds without a keep", format_count),
+}
+
+
+def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
+    """Everything of the page by name."""
+    store, id_ = site.source.store(), campaign.id
+    makers: dict[str, Callable[[], Any]] = {
+        "curve": lambda: curve(store, campaign, limit=POINTS),
+        "mix": lambda: charts.columns(store.decision_mix(id_)),
+        "spending": lambda: store.spending(id_),
+        "earned": lambda: store.earned(id_),
+        "tree": lambda: tree.grow(campaign.origin_commit, store.branches(id_), store.started_from(id_)),
+        "newest": lambda: store.browse(id_, limit=ROWS),
+        "waiting": lambda: store.browse(id_, statuses=[Status.QUARANTINED], limit=ROWS),
+        "lessons": lambda: store.lessons(id_),
+        "reflections": lambda: store.reflections(id_, limit=ROWS),
+        "hints": lambda: hints(store, id_),
+    }
+    made = site.sums(campaign, makers)
+    view = site.status(campaign)
+    found, process = made["curve"], view["campaign"]["process"]
+    limit = view["budget"]["cost_usd"]["limit"]
+    requests = store.requests(id_, limit=REQUESTS, newest_first=True)
+    return made | {
+        "view": view,
+        "across": across,
+        "figure": Markup(figure(found, across=across, alone=False, link=lambda number: path("c", id_, number))),
+        "legend": [(entry, Markup(entry.mark)) for entry in legend(found)],
+        "money": charts.money(made["spending"], found, limit),
+        "improvements": charts.improvements(found),
+        "effect": effect_of(view),
+        "outcome": report.outcome(view),
+        "tried": report.tried(view),
+        "budget": budget(view),
+        "ends": forecast(view) if process is not None else "",
+        "activity": store.activity(id_) if process is not None else (),
+        "requests": requests,
+        "asked": [request for request in requests if request.status is RequestStatus.WAITING],
+        "events": store.events(id_, limit=ROWS, newest_first=True),
+        "resume": resume(campaign, process),
+        "stopped": campaign.status is not CampaignStatus.RUNNING,
+    }
+
+
+def budget(view: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each limit in words, with the share that is used; what has no limit has no share."""
+    rows = []
+    for name, part in view["budget"].items():
+        words, form = WORDS.get(name, (name, str))
+        used, limit = part["used"], part["limit"]
+        if used or limit:
+            used = round(used) if name == "wall_clock" else used
+            shown = form(used), form(limit) if limit else ""
+            rows.append({"name": words, "used": shown[0], "limit": shown[1], "share": share(used, limit)})
+    return rows
+
+
+def share(used: float, limit: float | None) -> float | None:
+    return None if not limit else round(min(100.0, 100.0 * used / limit), 1)
+
+
+def forecast(view: dict[str, Any]) -> str:
+    """When the campaign ends at its present pace, and by which limit; empty where none can be said."""
+    elapsed, ends = view["budget"]["wall_clock"]["used"], []
+    for name, part in view["budget"].items():
+        if part["limit"] and part["used"] and name != "stall_rounds" and elapsed > 0:
+            ends.append((elapsed * max(0.0, part["limit"] / part["used"] - 1), WORDS[name][0].lower()))
+    if not ends:
+        return ""
+    left, name = min(ends)
+    return f"At this pace it ends in about {format_duration(max(1, round(left)), 1)}, by its limit of {name}."
+
+
+def resume(campaign: Campaign, process: int | None) -> str:
+    """The command that goes on with a campaign whose process is gone, or that was stopped or failed."""
+    ended = campaign.status in (CampaignStatus.STOPPED, CampaignStatus.FAILED)
+    gone = campaign.status is CampaignStatus.RUNNING and process is None
+    return f"loopsmith run {campaign.workflow_path}" if ended or gone else ""
