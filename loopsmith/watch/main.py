@@ -1,6 +1,5 @@
 """The main screen: panes side by side where there is room, else one tab at a time."""
 
-import time
 from dataclasses import replace
 from typing import ClassVar
 
