@@ -1,5 +1,6 @@
 """The view, driven by keys without a terminal: what it shows, finds and asks."""
 
+import json
 import os
 import re
 import shutil
@@ -103,6 +104,8 @@ def test_the_cursor_stays_with_its_candidate_when_new_ones_come(drive, source):
             new = {"id": f"'{source.campaign_id}.7'", "number": "7"}
             values = ", ".join(new.get(name, name) for name in names)
             connection.execute(f"INSERT INTO candidate SELECT {values} FROM candidate WHERE number = 1")
+        with open_store(source.tracker) as store:
+            store.record_event(source.campaign_id, "candidate.decided", candidate_id=f"{source.campaign_id}.7")
         await view.look()
         await view.until("of 5")
         assert table.current.number == 2
@@ -131,6 +134,29 @@ def test_a_candidate_is_shown_with_all_that_is_known(drive):
         await view.until("+X=9")
         await view.press("escape")
         assert view.app.main.table.current.number == 3
+
+    drive(scene)
+
+
+def test_a_transcript_and_the_verifiers_words_are_shown_as_data(drive, source, tmp_path):
+    path = tmp_path / "transcript.jsonl"
+    said = {"kind": "Completion", "text": "I fuse \x1b[31mloops[/]", "calls": [], "stop": "end", "tokens": None}
+    path.write_text(json.dumps(said) + "\n")
+    with open_store(source.tracker) as store:
+        candidate = store.find_candidate(source.campaign_id, "4")
+        store.record_artifact(
+            campaign_id=source.campaign_id, candidate_id=candidate.id, kind="transcript", path=path, size=1
+        )
+        for text in ("old", "[b]row 3[/b]\x07 is read twice"):
+            store.record_event(source.campaign_id, "verifier.feedback", candidate_id=candidate.id, text=text)
+
+    async def scene(view):
+        await view.press("2", "enter", "4")
+        await view.until("model, turn 1")
+        assert "I fuse ·[31mloops[/]" in view.screen
+        await view.press("3")
+        assert "[b]row 3[/b]· is read twice" in view.screen
+        assert "old" not in view.screen
 
     drive(scene)
 
