@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, case, cast, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Integer, Select, case, cast, func, literal, select
 
 from loopsmith.records import Candidate, Event, Reflection, Status, Verdict
 from loopsmith.tracker import tables
@@ -194,23 +194,20 @@ class Aggregates(Verbs):
     def earned(self, campaign_id: str) -> tuple[Earned, ...]:
         """What each category of ideas brought, those with the largest gain first; none where nobody planned."""
         category = func.substr(C.plan["category"].as_string(), 1, NAME).label("category")
-        mine = whole(C.campaign_id, campaign_id)
-        planned = select(C.number, category).where(mine).cte("planned").prefix_with("MATERIALIZED")
-        counts = select(category, func.sum(case((C.status.in_(list(Verdict)), 1), else_=0)).label("tried"))
-        counts = counts.where(mine, category != "").group_by(category)
+        decided = case((C.status.in_(list(Verdict)), 1), else_=0).label("decided")
+        p = materialized("planned", select(C.number, category, decided).where(whole(C.campaign_id, campaign_id))).c
+        number = number_in(U.candidate_id, campaign_id).label("number")
+        used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
+        u = materialized("used", used.group_by(number)).c
+        sums = select(p.category, func.sum(p.decided).label("tried"), func.sum(u.cost).label("cost"))
+        sums = sums.outerjoin_from(p.number.table, u.number.table, u.number == p.number)
         gains = select(category, func.count().label("kept"), func.sum(D.effect_mean), func.max(D.effect_mean))
         gains = gains.join(tables.decision, D.candidate_id == C.id)
         gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by(category)
-        number = number_in(U.candidate_id, campaign_id)
-        costs = select(planned.c.category, func.sum(U.cost_usd)).select_from(tables.usage)
-        costs = costs.join(planned, planned.c.number == number).where(whole(U.campaign_id, campaign_id))
         with self._database.reading() as connection:
-            tried = {row.category: row.tried for row in connection.execute(counts)}
-            if not tried:
-                return ()
-            kept = {row[0]: row[1:] for row in connection.execute(gains)}
-            cost = {row[0]: row[1] for row in connection.execute(costs.group_by(planned.c.category))}
-        found = (earned_by(name, tried[name], kept.get(name, (0, None, None)), cost.get(name)) for name in tried)
+            rows = connection.execute(sums.where(p.category != "").group_by(p.category)).all()
+            kept = {row[0]: row[1:] for row in connection.execute(gains)} if rows else {}
+        found = (earned_by(row.category, row.tried, kept.get(row.category, (0, None, None)), row.cost) for row in rows)
         return tuple(sorted(found, key=lambda each: (-each.gain, -each.tried, each.category)))
 
     def started_from(self, campaign_id: str) -> dict[str, dict[str, int]]:
@@ -245,6 +242,11 @@ class Aggregates(Verbs):
 def whole(column: ColumnElement[str], campaign_id: str) -> ColumnElement[bool]:
     """Of this campaign, without the index: what reads most of a table is quicker in the table's own order."""
     return func.coalesce(column, "") == campaign_id
+
+
+def materialized(name: str, query: Select[*tuple[Any, ...]]) -> CTE:
+    """A part of a query that is worked out once."""
+    return query.cte(name).prefix_with("MATERIALIZED")
 
 
 def number_in(column: ColumnElement[Any], campaign_id: str, letter: str = "") -> ColumnElement[int]:
