@@ -31,6 +31,10 @@ class StateFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def report(self, campaign_id: str) -> Path:
+        """The folder of a campaign's report."""
+        return self.root / "reports" / campaign_id
+
     def create(self) -> None:
         """Make the folder.
 

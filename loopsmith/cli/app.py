@@ -17,6 +17,7 @@ from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
 from loopsmith.cli.init import app as init_app
+from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
 from loopsmith.cli.serve import serve
 from loopsmith.errors import UsageError
@@ -213,6 +214,9 @@ def apply(
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
     with find_campaign(workflow, state, tracker, campaign) as found:
         print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+
+
+app.command()(report_command)
 
 
 @app.command()

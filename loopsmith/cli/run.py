@@ -13,7 +13,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
-from loopsmith.errors import UsageError
+from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.library.progress import LiveView
 from loopsmith.library.run import Running, agent_named
 from loopsmith.search.budget import End
@@ -46,13 +46,18 @@ def run_workflow(
     with open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape) as context:
         context.accept_noise = accept_noise
         view = LiveView(context) if live else nullcontext()
+        running = Running()
         try:
             with view:
-                asyncio.run(supervised(context))
+                asyncio.run(supervised(context, running))
         except asyncio.CancelledError:
             pass  # the summary says that it was stopped, and how to go on
+        except LoopsmithError:
+            if running.report is not None:
+                print(f"the report is {running.report}", file=sys.stderr)
+            raise
         state_now = report.status(context.store, context.store.campaign(context.id))
-    print(report.summary(state_now, where(path, state, tracker, None)))
+    print(report.summary(state_now, where(path, state, tracker, None), report=running.report))
     return INTERRUPTED if state_now["campaign"]["status"] == "stopped" else 0
 
 
@@ -69,7 +74,7 @@ def tape_of(record: Path | None, replay: Path | None) -> Tape | None:
     return to_replay(replay.expanduser()) if replay else None
 
 
-async def supervised(context: Context) -> End:
+async def supervised(context: Context, running: Running) -> End:
     """The campaign, with Ctrl-C once finishing what is being decided, and twice stopping now; SIGTERM stops now."""
 
     def prepare(running: Running) -> None:
@@ -77,7 +82,7 @@ async def supervised(context: Context) -> End:
         loop.add_signal_handler(signal.SIGINT, running.interrupt)
         loop.add_signal_handler(signal.SIGTERM, running.cancel)
 
-    return await Running().run(context, prepare)
+    return await running.run(context, prepare)
 
 
 def agent_override(agent: str | None) -> list[str]:

@@ -85,7 +85,7 @@ def improve(
                     asyncio.run(running.run(context))
                 except asyncio.CancelledError:
                     pass  # its status says that it was stopped
-            return result_of(context)
+            return result_of(context, running.report)
 
     def tick(*, last: bool = False) -> None:
         for view in shown:

@@ -50,6 +50,7 @@ class Result:
         cost_usd: what models cost.
         state: the folder that holds it all; `loopsmith status --state` reads it.
         view: as `loopsmith status --json` prints it.
+        report: the page of its report; None where it could not be written.
     """
 
     campaign: str
@@ -63,6 +64,7 @@ class Result:
     cost_usd: float
     state: Path
     view: dict[str, Any] = field(repr=False)
+    report: Path | None = None
 
     @property
     def kept(self) -> list[dict[str, Any]]:
@@ -99,6 +101,7 @@ class Result:
             ("result", report.outcome(self.view)),
             ("tried", report.tried(self.view)),
             ("spent", report.spent(self.view)),
+            ("report", str(self.report or "")),
         ]
 
     def __str__(self) -> str:
@@ -111,7 +114,7 @@ class Result:
         return f"<table>{cells}</table>"
 
 
-def result_of(context: Context) -> Result:
+def result_of(context: Context, report_page: Path | None = None) -> Result:
     """The result of a campaign that has ended, for now."""
     store, state = context.store, context.state.root
     campaign = store.campaign(context.id)
@@ -135,4 +138,5 @@ def result_of(context: Context) -> Result:
         cost_usd=view["usage"]["cost_usd"],
         state=state,
         view=view,
+        report=report_page,
     )

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.context import Context
+from loopsmith.library.leaving import leave_report
 from loopsmith.search.budget import End
 
 T = TypeVar("T")
@@ -20,12 +22,13 @@ class Running:
 
     def __init__(self) -> None:
         self.asked = 0  # times that a person asked for the end, before it ran
+        self.report: Path | None = None  # the page that the campaign left, once it has ended
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[End] | None = None
         self._context: Context | None = None
 
     async def run(self, context: Context, prepare: Callable[["Running"], None] | None = None) -> End:
-        """The campaign's end.
+        """The campaign's end; its report is written then, however it came.
 
         Args:
             prepare: called when it can be stopped, such as to set signal handlers.
@@ -40,7 +43,10 @@ class Running:
             prepare(self)
         if self.asked:
             self._interrupt()
-        return await run_campaign(context)
+        try:
+            return await run_campaign(context)
+        finally:
+            self.report = leave_report(context)
 
     def interrupt(self) -> None:
         """Ask for the end; from any thread."""

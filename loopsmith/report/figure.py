@@ -76,6 +76,7 @@ WORDS = {
     "noise": "noise of single runs",
     "target": "target",
 }
+EXACT = {"kept": "kept", "refused": "better, but by too little"}  # of a metric that repeats exactly
 
 SHAPES = {  # of the legend, 14 by 10
     "noise": '<rect class="noise" y="1" width="14" height="8"/>',
@@ -112,7 +113,8 @@ def legend(curve: Curve) -> tuple[Entry, ...]:
     entries: list[tuple[str, int | None]] = [(kind, count) for kind, count in found.items() if count > 0]
     entries += [("noise", None)] if curve.band else []
     entries += [("target", None)] if curve.target is not None else []
-    return tuple(Entry(kind=kind, words=WORDS[kind], count=count, mark=mark(kind)) for kind, count in entries)
+    words = WORDS | (EXACT if curve.exact else {})
+    return tuple(Entry(kind=kind, words=words[kind], count=count, mark=mark(kind)) for kind, count in entries)
 
 
 def mark(kind: str) -> str:

@@ -1,5 +1,6 @@
 """The end of a run, and of `status`, in words that a person reads in ten seconds."""
 
+from pathlib import Path
 from typing import Any
 
 from loopsmith.report.status import effect_of
@@ -101,8 +102,12 @@ def best_is_new(view: dict[str, Any]) -> bool:
     return view["best"]["candidate"] is not None
 
 
-def summary(view: dict[str, Any], where: str = "") -> str:
-    """A handful of lines: result, why it ended, tried, spent, what to do next."""
+def summary(view: dict[str, Any], where: str = "", *, report: Path | None = None) -> str:
+    """A handful of lines: result, why it ended, tried, spent, what to do next.
+
+    Args:
+        report: the page that the campaign left.
+    """
     campaign = view["campaign"]
     state = campaign["status"] if not campaign["stop_reason"] else f"{campaign['status']} ({campaign['stop_reason']})"
     rows = [
@@ -127,5 +132,7 @@ def summary(view: dict[str, Any], where: str = "") -> str:
         )
     if campaign["message"] and campaign["status"] != "running":
         rows.insert(1, ("ended", campaign["message"].splitlines()[0]))
+    if report is not None:
+        rows.append(("report", str(report)))
     rows += [("next" if index == 0 else "", step) for index, step in enumerate(next_steps(view, where))]
     return "\n".join(f"{name:<9} {text}" for name, text in rows)

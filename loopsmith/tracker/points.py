@@ -24,6 +24,7 @@ from loopsmith.tracker.rows import Verbs
 C, D, M, U = tables.candidate.c, tables.decision.c, tables.measurement.c, tables.usage.c
 PER_BIN = 10  # points that a bin of the number axis gives at most: two values of a verdict, one without a score
 TEXT = 300  # characters of a hypothesis that a point carries
+BY_A_PERSON = ("approved", "rejected")  # the rules of decisions that ended a quarantine
 TESTED = ("pooled", "sign-flip")  # the rules of decisions by pairs, whose evidence holds the noise
 
 
@@ -101,7 +102,7 @@ class Points(Verbs):
     def cost_by_round(self, campaign_id: str) -> dict[int, float]:
         """Dollars by round's number; what belongs to none is under 0. Open reservations count in full."""
         number = func.coalesce(number_of(U.round_id, campaign_id, ".r"), 0).label("number")
-        query = select(number, func.sum(U.cost_usd)).where(U.campaign_id == campaign_id)
+        query = select(number, func.sum(U.cost_usd)).where(func.coalesce(U.campaign_id, "") == campaign_id)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by("number").order_by("number"))}
 
@@ -133,7 +134,7 @@ def first_run(metric: str) -> ColumnElement[bool]:
 def refused(minimize: bool) -> ColumnElement[bool]:
     """Measured, better in its first run, and decided against all the same."""
     better = M.value < D.baseline_value if minimize else M.value > D.baseline_value
-    return and_(D.verdict == Verdict.DISCARDED, better)
+    return and_(D.verdict == Verdict.DISCARDED, D.rule.not_in(BY_A_PERSON), better)
 
 
 # A screened candidate that was not confirmed, as another came first, is compared with no baseline.

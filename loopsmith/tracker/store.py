@@ -14,6 +14,7 @@ from loopsmith.tracker.memory import Memory
 from loopsmith.tracker.points import Points
 from loopsmith.tracker.roles import Roles
 from loopsmith.tracker.rounds import Rounds
+from loopsmith.tracker.tallies import Tallies
 
 
 class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Aggregates):
