@@ -3,7 +3,7 @@
 from loopsmith.report.apply import apply
 from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, plan_words, show
-from loopsmith.report.status import status
+from loopsmith.report.status import state_of, status
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
 from loopsmith.report.transcript import readable, transcript
 from loopsmith.search.memory import lesson_line, lesson_words
@@ -19,6 +19,7 @@ __all__ = [
     "readable",
     "show",
     "spent",
+    "state_of",
     "status",
     "summary",
     "transcript",

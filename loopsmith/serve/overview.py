@@ -44,13 +44,17 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "lessons": lambda: store.lessons(id_),
         "reflections": lambda: store.reflections(id_, limit=ROWS),
         "hints": lambda: hints(store, id_),
+        "standing": lambda: site.status(campaign),
     }
-    made = site.sums(campaign, makers)
-    view = site.status(campaign)
-    found, process = made["curve"], view["campaign"]["process"]
+    sums = site.sums(campaign, makers)
+    made, process = sums.values, site.source.process(campaign)
+    view = present(made["standing"], campaign, process)
+    found = made["curve"]
     limit = view["budget"]["cost_usd"]["limit"]
     requests = store.requests(id_, limit=REQUESTS, newest_first=True)
-    return made | {
+    return {
+        **made,
+        "fresh": sums.fresh,
         "view": view,
         "across": across,
         "figure": Markup(figure(found, across=across, alone=False, link=lambda number: path("c", id_, number))),
@@ -69,6 +73,13 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "resume": resume(campaign, process),
         "stopped": campaign.status is not CampaignStatus.RUNNING,
     }
+
+
+def present(view: dict[str, Any], campaign: Campaign, process: int | None) -> dict[str, Any]:
+    """A status that may be of a moment ago, with how the campaign stands and what time it took now."""
+    state = view["campaign"] | {"status": report.state_of(campaign, process), "process": process}
+    used = view["budget"] | {"wall_clock": view["budget"]["wall_clock"] | {"used": campaign.elapsed}}
+    return view | {"campaign": state, "budget": used}
 
 
 def budget(view: dict[str, Any]) -> list[dict[str, Any]]:

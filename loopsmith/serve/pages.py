@@ -46,7 +46,7 @@ class Pages:
         shared = {
             "request": request,
             "topic": topic,
-            "page_version": getattr(request.state, "version", ""),
+            "page_version": getattr(request.state, "version", "") if values.get("fresh", True) else "older",
             "control": access.control,
             "acting": self.site.may_act(request),
             "signed_in": access.granted(request),

@@ -5,14 +5,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
 
 from loopsmith import report
-from loopsmith.errors import UsageError
+from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.records import Campaign
 from loopsmith.serve.live import Watch
 from loopsmith.serve.security import Access
@@ -20,6 +21,25 @@ from loopsmith.serve.source import Source
 
 KEPT = 64  # values that are remembered
 THREADS = 4  # that sum a campaign up side by side
+SLOW = 0.3  # seconds; what takes longer to make is made aside
+REST = 9.0  # times its own length that making sums rests
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a campaign comes to.
+
+    Attributes:
+        seconds: that it took to make them.
+        at: when that was, on the monotonic clock.
+        fresh: nothing has happened since.
+    """
+
+    version: str
+    values: Mapping[str, Any]
+    seconds: float
+    at: float
+    fresh: bool = True
 
 
 class Site:
@@ -30,11 +50,25 @@ class Site:
         self.watch = Watch(self.version)
         self._values: OrderedDict[tuple[str, ...], tuple[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
+        self._sums: dict[str, Sums] = {}
+        self._summing: set[str] = set()  # campaigns whose sums are made aside now
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="loopsmith-serve-aside")
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve")
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._aside, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self.source.close()
+
+    def warm(self, make: Callable[[Campaign], Any]) -> None:
+        """Make the newest campaign's page before anybody asks for it."""
+
+        def made() -> None:
+            with suppress(LoopsmithError):  # who asks is told
+                for campaign in self.source.store().campaigns()[:1]:
+                    make(campaign)
+
+        self._aside.submit(made)
 
     def campaign(self, name: str) -> Campaign:
         """Raises UsageError when there is none of this id."""
@@ -80,17 +114,41 @@ class Site:
                 self._values.popitem(last=False)
         return value
 
-    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Several of a campaign's sums, made side by side, and again only when it has a new event."""
+    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]]) -> Sums:
+        """All of a campaign's sums, made side by side.
+
+        They are made again when there is something new. Where that takes long, it is done aside and at most so often
+        that it takes a tenth of the time; until then there are those of before.
+        """
         seen = self.source.store().version(campaign.id)
-        version = short(seen.event if seen else 0, campaign.status)
+        version = short(seen.event if seen else 0, campaign.status, self.source.process(campaign))
+        with self._lock:
+            held = self._sums.get(campaign.id)
+        if held is not None and held.version == version:
+            return held
+        if held is None or held.seconds < SLOW:
+            return self._sum(campaign.id, version, makers)
+        with self._lock:
+            due = time.monotonic() > held.at + REST * held.seconds and campaign.id not in self._summing
+            if due:
+                self._summing.add(campaign.id)
+        if due:
+            self._aside.submit(self._sum, campaign.id, version, makers)
+        return replace(held, fresh=False)
+
+    def _sum(self, campaign_id: str, version: str, makers: Mapping[str, Callable[[], Any]]) -> Sums:
         began = time.monotonic()
-        futures = {
-            name: self._pool.submit(self.remember, (name, campaign.id), version, make) for name, make in makers.items()
-        }
-        made = {name: future.result() for name, future in futures.items()}
-        self.watch.cost = max(self.watch.cost, time.monotonic() - began)
-        return made
+        try:
+            futures = {name: self._pool.submit(make) for name, make in makers.items()}
+            values = {name: future.result() for name, future in futures.items()}
+            now = time.monotonic()
+            made = Sums(version, values, now - began, now)
+            with self._lock:
+                self._sums[campaign_id] = made
+            return made
+        finally:
+            with self._lock:
+                self._summing.discard(campaign_id)
 
 
 def short(*values: object) -> str:

@@ -17,7 +17,9 @@ from loopsmith.tracker.rounds import Rounds
 from loopsmith.tracker.tallies import Tallies
 
 
-class Store(Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Aggregates):
+class Store(
+    Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Tallies, Aggregates
+):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 
     Verbs may be called from any thread. Two processes may write to the same tracker; each verb of one waits for
