@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
@@ -51,8 +51,8 @@ class Site:
         self._values: OrderedDict[tuple[str, ...], tuple[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._sums: dict[str, Sums] = {}
-        self._summing: set[str] = set()  # campaigns whose sums are made aside now
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="loopsmith-serve-aside")
+        self._making: dict[str, Future[Sums]] = {}  # by campaign, what is being made now
+        self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve-aside")
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve")
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Site:
                 for campaign in self.source.store().campaigns()[:1]:
                     make(campaign)
 
-        self._aside.submit(made)
+        threading.Thread(target=made, name="loopsmith-serve-warm", daemon=True).start()
 
     def campaign(self, name: str) -> Campaign:
         """Raises UsageError when there is none of this id."""
@@ -123,18 +123,16 @@ class Site:
         seen = self.source.store().version(campaign.id)
         version = short(seen.event if seen else 0, campaign.status, self.source.process(campaign))
         with self._lock:
-            held = self._sums.get(campaign.id)
-        if held is not None and held.version == version:
-            return held
-        if held is None or held.seconds < SLOW:
-            return self._sum(campaign.id, version, makers)
-        with self._lock:
-            due = time.monotonic() > held.at + REST * held.seconds and campaign.id not in self._summing
-            if due:
-                self._summing.add(campaign.id)
-        if due:
-            self._aside.submit(self._sum, campaign.id, version, makers)
-        return replace(held, fresh=False)
+            held, making = self._sums.get(campaign.id), self._making.get(campaign.id)
+            if held is not None and held.version == version:
+                return held
+            due = held is None or time.monotonic() > held.at + REST * held.seconds or held.seconds < SLOW
+            if making is None and due:
+                making = self._making[campaign.id] = self._aside.submit(self._sum, campaign.id, version, makers)
+        if making is not None and (held is None or held.seconds < SLOW):
+            made = making.result()
+            return made if made.version == version else replace(made, fresh=False)
+        return replace(held, fresh=False) if held is not None else self._sum(campaign.id, version, makers)
 
     def _sum(self, campaign_id: str, version: str, makers: Mapping[str, Callable[[], Any]]) -> Sums:
         began = time.monotonic()
@@ -148,7 +146,7 @@ class Site:
             return made
         finally:
             with self._lock:
-                self._summing.discard(campaign_id)
+                self._making.pop(campaign_id, None)
 
 
 def short(*values: object) -> str:

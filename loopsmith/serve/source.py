@@ -2,12 +2,13 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from loopsmith.campaign.lock import holder
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import HarnessError, TrackerError
-from loopsmith.records import Artifact, Campaign, CampaignStatus, Candidate
+from loopsmith.records import Artifact, Campaign, CampaignStatus, Candidate, Phase
 from loopsmith.report.show import patch_of
 from loopsmith.tracker import Store, open_store
 from loopsmith.tracker.database import parse
@@ -89,6 +90,28 @@ class Source:
             return Repository.open(self.state.root)
         except HarnessError:
             return None
+
+    def files(self, campaign_id: str, candidate_id: str | None) -> list[Artifact]:
+        """What the tracker names of a candidate, or of the baseline: its artifacts, and the logs of its runs."""
+        store = self.store()
+        named = [item for item in store.artifacts(campaign_id, candidate_id) if item.candidate_id == candidate_id]
+        if candidate_id is None:
+            runs = store.measurements(campaign_id, phase=Phase.BASELINE)
+        else:
+            runs = store.measurements(campaign_id, candidate_id=candidate_id)
+        known = {item.path for item in named}
+        logs = dict.fromkeys(item.log for item in runs if item.log and item.log not in known)
+        found = [
+            Artifact(campaign_id=campaign_id, candidate_id=candidate_id, kind="log", path=log, size=0) for log in logs
+        ]
+        return named + [replace(item, size=self.size(item)) for item in found]
+
+    def size(self, artifact: Artifact) -> int:
+        """The bytes of a file; 0 where it is gone."""
+        try:
+            return Path(artifact.path).stat().st_size
+        except OSError:
+            return 0
 
     def read(self, artifact: Artifact, limit: int = LOG_LIMIT) -> bytes | None:
         """The end of a file that the tracker names; None unless it is a plain file inside of the state folder."""
