@@ -123,6 +123,10 @@ class Services(Protocol):
         """Wait out a provider's rate limit: it costs the worker no time, and another may work in its place."""
         ...
 
+    async def ready(self) -> None:
+        """Wait while a person has paused the campaign, before a model is asked: it costs the worker no time."""
+        ...
+
     async def review(self, hypothesis: str) -> Sequence[str]:
         """A reviewer's objections to the change in the folder; none without a reviewer, or when it was asked before.
 

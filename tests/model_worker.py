@@ -74,6 +74,9 @@ class Ledger:
     def progress(self, text: str) -> None:
         self.said.append(text)
 
+    async def ready(self) -> None:
+        pass
+
     async def pause(self, seconds: float) -> None:
         self.paused.append(seconds)
         await asyncio.sleep(seconds)

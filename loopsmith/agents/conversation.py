@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -44,6 +44,7 @@ class Conversation:
         reserve, settle: the ledger's verbs, as in `protocols.Services`.
         deadline: of the `time.monotonic` clock; None: no limit. The time that a rate limit takes is added to it.
         pause: waits out a rate limit of so many seconds.
+        ready: waits while nothing is to be asked; that time is added to the deadline, too.
         scope: what tells this conversation from others with the same words, such as the candidate; for a recording.
     """
 
@@ -56,6 +57,7 @@ class Conversation:
     deadline: float | None = None
     messages: list[Message] = field(default_factory=list)
     pause: Pause = asyncio.sleep
+    ready: Callable[[], Awaitable[None]] | None = None
     scope: str = ""
     rested: float = 0.0  # seconds that rate limits took
 
@@ -82,6 +84,10 @@ class Conversation:
             raise
 
     async def _ask(self, force: str | None) -> Completion:
+        if self.ready is not None:
+            asked = time.monotonic()
+            await self.ready()
+            self.deadline = None if self.deadline is None else self.deadline + time.monotonic() - asked
         begun, most, row, rested = time.monotonic(), self.bound(), None, self.rested
         if self.deadline is not None and begun >= self.deadline:
             raise OutOfTime

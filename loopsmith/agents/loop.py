@@ -80,6 +80,7 @@ class Worker:
             tools=self.tools.tools,
             deadline=deadline,
             pause=services.pause,
+            ready=services.ready,
             scope=brief.candidate_id.rpartition(".")[2],
         )
         self.progress = Progress(idle_turns)

@@ -58,6 +58,7 @@ class PatchWorker:
             tools=(),
             deadline=None if limit is None else time.monotonic() + limit,
             pause=services.pause,
+            ready=services.ready,
             scope=brief.candidate_id.rpartition(".")[2],
         )
 

@@ -4,13 +4,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from loopsmith.campaign.hints import LIMIT, hints
+from loopsmith.campaign.hints import hints
 from loopsmith.campaign.lock import exclusive, holder
+from loopsmith.campaign.pause import paused
 from loopsmith.campaign.review import quarantined, reviewed
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
 from loopsmith.live import HintStatus, Request, RequestKind, RequestStatus
 from loopsmith.records import Campaign, CampaignStatus
+from loopsmith.search.brief import HINT_LIMIT
 from loopsmith.tracker import Store
 from loopsmith.workflow.change import AT_ONCE, problems, refusal
 from loopsmith.workspace import Repository
@@ -80,10 +82,10 @@ def validate(store: Store, campaign: Campaign, kind: RequestKind, data: Mapping[
             text = " ".join(str(data.get("text", "")).split())
             if not text:
                 raise UsageError('a hint needs words, such as: loopsmith steer "try fusing the two loops"')
-            if len(text) > LIMIT:
+            if len(text) > HINT_LIMIT:
                 raise UsageError(
-                    f"a hint has at most {LIMIT} characters, and this one has {len(text)}; what is longer belongs into "
-                    "the workflow's body, which a running campaign reads again before each round"
+                    f"a hint has at most {HINT_LIMIT} characters, and this one has {len(text)}; what is longer belongs "
+                    "into the workflow's body, which a running campaign reads again before each round"
                 )
             return {"text": text}
         case RequestKind.SET:
@@ -144,3 +146,18 @@ def standing(request: Request, heard: bool | None) -> str:
     if between_rounds(request):
         return "asked; the campaign does it when its round has ended"
     return "asked, and not answered yet; the campaign is busy, or its process is gone (see `loopsmith status`)"
+
+
+def dismiss(store: Store, campaign_id: str, why: str) -> None:
+    """Refuse what was asked of a run that is over."""
+    for request in store.requests(campaign_id, kinds=OF_A_RUN, status=RequestStatus.WAITING):
+        store.answer_request(request.id, RequestStatus.REFUSED, why)
+
+
+def begin_run(store: Store, campaign_id: str) -> None:
+    """A person runs a campaign again: what was asked of the run before is over, and so is its pause."""
+    dismiss(store, campaign_id, "the run that it was meant for had ended")
+    if paused(store, campaign_id):
+        request = store.ask(campaign_id, RequestKind.RESUME, by="run")
+        data = {"request": request.id, "by": request.by}
+        store.answer_request(request.id, RequestStatus.DONE, "it was run again", event=("campaign.resumed", data))

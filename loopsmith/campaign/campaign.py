@@ -13,7 +13,10 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
+from loopsmith.campaign.reload import Watched, reload
 from loopsmith.campaign.round import run_round
+from loopsmith.campaign.steering import hear_between_rounds, steered
+from loopsmith.campaign.stop import Stopped
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
@@ -31,11 +34,8 @@ async def run_campaign(context: Context) -> End:
     context.store.set_campaign_status(context.id, CampaignStatus.RUNNING)
     context.emit("campaign.started")
     try:
-        async with clock(context), shown(context):
-            await calibrate(context)
-            await try_canaries(context)
-            while (end := over(context)) is None:
-                await run_round(context, context.store.open_round(context.id) or await plan(context))
+        async with clock(context), shown(context), steered(context):
+            end = await work(context)
     except BaseException as error:
         problem = explained(cause(error), context.state.root)
         with suppress(HarnessError):  # a tracker that cannot be written; the next run recovers what this one left
@@ -43,6 +43,30 @@ async def run_campaign(context: Context) -> End:
         raise problem from error
     finish(context, end)
     return end
+
+
+async def work(context: Context) -> End:
+    """The baseline, then rounds; gives why they are over."""
+    file = Watched(context.filed.path, context.filed.text)
+    try:
+        await calibrate(context)
+        await try_canaries(context)
+        while True:
+            await between_rounds(context, file)
+            if (end := over(context)) is not None:
+                return end
+            await run_round(context, context.store.open_round(context.id) or await plan(context))
+    except Stopped:  # at the gate of a pause
+        assert context.stop.end is not None
+        return context.stop.end
+
+
+async def between_rounds(context: Context, file: Watched) -> None:
+    """Wait for the end of a pause, and take in what people asked for meanwhile, in the workflow's file too."""
+    await context.pause.gate()
+    hear_between_rounds(context)
+    if context.stop.end is None:
+        await reload(context, file)
 
 
 def over(context: Context) -> End | None:

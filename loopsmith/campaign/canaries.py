@@ -113,11 +113,12 @@ async def better(context: Context, commit: str, series: int) -> bool:
     runs = context.settings.calibrate.runs
     for pair in range(series * runs, (series + 1) * runs):
         values = []
-        for side in (context.baseline(), commit):
-            run = await measure(context, side, candidate=None, phase=Phase.CANARY, pair=pair)
-            if run.verdict is not None:
-                return False
-            values.append(run.metrics[objective.metric])
+        async with context.pause.together():
+            for side in (context.baseline(), commit):
+                run = await measure(context, side, candidate=None, phase=Phase.CANARY, pair=pair)
+                if run.verdict is not None:
+                    return False
+                values.append(run.metrics[objective.metric])
         pairs.append((values[0], values[1]))
     effect = statistics.paired_effect(objective, pairs)
     return effect.low > 0 and objective.clears(statistics.mean([pair[0] for pair in pairs]), effect.mean)

@@ -1,4 +1,4 @@
-"""The campaign's clock: time used over all runs, and the limit on it."""
+"""The campaign's clock: time used over all runs, pauses left out, and the limit on it."""
 
 import asyncio
 import time
@@ -14,28 +14,30 @@ BEAT = 2.0  # seconds between two notes of the time used; a kill loses at most o
 @asynccontextmanager
 async def clock(context: Context) -> AsyncIterator[None]:
     """Note the time used while in the block, and ask for the end when `budget.wall_clock` is used up."""
-    last = time.monotonic()
+    last = time.monotonic() - context.pause.seconds
+    used = context.store.campaign(context.id).elapsed
 
-    def note() -> None:
+    def note() -> float:
+        """Gives the seconds used so far, all runs together."""
         nonlocal last
-        now = time.monotonic()
-        context.store.add_elapsed(context.id, now - last)
+        now = time.monotonic() - context.pause.seconds
+        elapsed = context.store.add_elapsed(context.id, now - last).elapsed
         last = now
+        return elapsed
 
-    async def beat() -> None:
-        bound = context.settings.budget.wall_clock
-        left = None if bound is None else bound - context.store.campaign(context.id).elapsed
-        start = time.monotonic()
+    async def beat(used: float) -> None:
+        asked = False
         while True:
-            rest = BEAT if left is None else min(BEAT, left - (time.monotonic() - start))
-            await asyncio.sleep(max(0.0, rest))
-            note()
-            if bound is not None and left is not None and time.monotonic() - start >= left:
+            bound = context.settings.budget.wall_clock  # a person may change it
+            left = None if bound is None or asked or context.pause.on else bound - used
+            await asyncio.sleep(BEAT if left is None else max(0.0, min(BEAT, left)))
+            used, bound = note(), context.settings.budget.wall_clock
+            if bound is not None and used >= bound and not asked:
                 message = f"{bound:g} of {bound:g} seconds of wall clock used (budget.wall_clock)"
                 context.stop.request(End(reason="wall_clock", message=message))
-                left = None
+                asked = True
 
-    beating = asyncio.create_task(beat())
+    beating = asyncio.create_task(beat(used))
     try:
         yield
     finally:

@@ -120,15 +120,16 @@ async def measure_pair(context: Context, candidate: Candidate, number: int) -> d
     metrics = (context.settings.objective.metric, *context.settings.decide.secondary)
     sides_, values = [candidate.commit, context.base(candidate)], {}
     random.Random(seed_of(f"{context.seed}.{candidate.number}", number)).shuffle(sides_)
-    for commit in sides_:
-        known = recorded(context, candidate, commit, number)
-        if not all(metric in known for metric in metrics):
-            run = await measure(context, commit, candidate=candidate, phase=Phase.CONFIRM, pair=number)
-            decision = failed_run(context, candidate, commit, run)
-            if decision is not None:
-                return decision
-            known = run.metrics
-        values[commit] = known
+    async with context.pause.together():
+        for commit in sides_:
+            known = recorded(context, candidate, commit, number)
+            if not all(metric in known for metric in metrics):
+                run = await measure(context, commit, candidate=candidate, phase=Phase.CONFIRM, pair=number)
+                decision = failed_run(context, candidate, commit, run)
+                if decision is not None:
+                    return decision
+                known = run.metrics
+            values[commit] = known
     return {metric: (values[context.base(candidate)][metric], values[candidate.commit][metric]) for metric in metrics}
 
 

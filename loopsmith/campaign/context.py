@@ -12,6 +12,8 @@ from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.board import Board
 from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.overrides import Override
+from loopsmith.campaign.pause import Pause
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import LimitReached
@@ -33,7 +35,8 @@ class Context:
     """The campaign's parts. Only the round and the campaign write to the store through it."""
 
     campaign: Campaign  # as it was when this run began; `baseline` and `exact` below are as they are now
-    workflow: Workflow
+    workflow: Workflow  # with `overrides`
+    filed: Workflow  # as the file and the command line say
     store: Store
     repository: Repository
     state: StateFolder
@@ -45,7 +48,9 @@ class Context:
     policy: Policy  # where workers start
     leases: Leases
     stop: Stop
+    pause: Pause = field(init=False)
     workers: asyncio.Semaphore
+    overrides: tuple[Override, ...] = ()  # settings that a person changed while it ran
     seed: str = ""  # what all seeds are made from: the campaign's id, or in a replay the recorded one's
     tape: Tape | None = None  # records or replays the models
     observers: list[Observer] = field(default_factory=list)
@@ -63,7 +68,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.seed = self.seed or self.campaign.id
-        self.board = Board(self.campaign.id)
+        self.board, self.pause = Board(self.campaign.id), Pause(self.stop)
 
     @property
     def settings(self) -> Settings:

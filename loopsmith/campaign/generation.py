@@ -10,6 +10,7 @@ from loopsmith.campaign.casting import stood_in_for
 from loopsmith.campaign.change import judged, take_change
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.feedback import with_feedback
+from loopsmith.campaign.hints import in_briefs, with_marks
 from loopsmith.campaign.hooks import WorkerHooks
 from loopsmith.campaign.observation import editable_files, number_of
 from loopsmith.campaign.parents import start_words
@@ -41,6 +42,7 @@ async def generate(context: Context, situation: Situation, candidate: Candidate,
     async with context.workers:
         if context.stop.end:
             raise Stopped
+        await context.pause.gate()
         candidate = context.store.claim(candidate.id)
         if candidate.retry_of:
             return retry(context, candidate)
@@ -91,7 +93,7 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
                 report = await in_time(agent, brief.limits.wall_clock, services)
             except TimeoutError:
                 report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
-            report = services.with_notes(report)
+            report = with_hints(context, candidate, services.with_notes(report))
             message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
             patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
         finally:
@@ -245,6 +247,17 @@ def decide(
     return candidate
 
 
+def with_hints(context: Context, candidate: Candidate, report: Report) -> Report:
+    """The report, with the hints that it takes up marked in its hypothesis."""
+    if not (given := in_briefs(context.store, context.id)):
+        return report
+    claim = with_marks(report.hypothesis or candidate.hypothesis, candidate.hypothesis, given)
+    for item in given:
+        if item.mark in claim:
+            context.emit("steer.taken", candidate, hint=item.number, text=item.text)
+    return replace(report, hypothesis=claim)
+
+
 def report_of(candidate: Candidate) -> Report:
     """The report of a candidate that was submitted earlier, perhaps by a run that was killed since."""
     return Report(
@@ -260,6 +273,7 @@ def report_of(candidate: Candidate) -> Report:
 
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
+    situation = replace(situation, hints=in_briefs(context.store, context.id))  # newer than the round, perhaps
     if candidate.parent_commit != context.base(candidate):
         situation = replace(situation, files=editable_files(context, candidate.parent_commit))
         situation = with_feedback(context, situation, candidate.parent_commit)

@@ -7,7 +7,6 @@ from loopsmith.live import Hint, HintStatus, Request, RequestKind, RequestStatus
 from loopsmith.records import Candidate
 from loopsmith.tracker import Store
 
-LIMIT = 1000  # characters of one
 MARK = re.compile(r"[(\[]\s*steer((?:[\s,#]|and|\d)+)[)\]]", re.IGNORECASE)
 STANDING = {RequestStatus.WAITING: HintStatus.WAITING, RequestStatus.REFUSED: HintStatus.REFUSED}
 

@@ -27,8 +27,9 @@ async def hold_out(context: Context, candidate: Candidate, decision: Decision) -
     assert candidate.commit is not None
     baseline, own = [], []
     for pair in range(1 if context.exact else PAIRS):
-        baseline.append(await score(context, context.base(candidate), pair, candidate))
-        own.append(await score(context, candidate.commit, pair, candidate))
+        async with context.pause.together():
+            baseline.append(await score(context, context.base(candidate), pair, candidate))
+            own.append(await score(context, candidate.commit, pair, candidate))
     if settings.gate and loses(context, baseline, own):
         reason = "confirmed, but the holdout shows a loss"
         return replace(decision, verdict=Verdict.DISCARDED, rule="holdout", reason=reason)

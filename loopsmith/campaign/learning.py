@@ -19,6 +19,7 @@ async def learn(context: Context, round_: Round) -> None:
     store = context.store
     if not plays(context, ROLE):
         return
+    await context.pause.gate()
     results, said_of = [], feedback(context)
     for candidate in store.candidates(context.id, round_id=round_.id):
         decision = store.decision(candidate.id)

@@ -19,6 +19,7 @@ async def measure(
     Args:
         check: run the workflow's checks in the folder first.
     """
+    await context.pause.gate()
     run, failed = await run_once(context, commit, candidate, phase, pair, check), 1
     while run.verdict is not None and failed < context.settings.verify.failures:
         problem, run = run.problem, await run_once(context, commit, candidate, phase, pair, check)

@@ -2,6 +2,7 @@
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.feedback import with_feedback
+from loopsmith.campaign.hints import in_briefs
 from loopsmith.campaign.profiling import known_profile
 from loopsmith.campaign.replicates import known_runs, level_of
 from loopsmith.records import Candidate, Phase, Reflection, Status
@@ -26,6 +27,7 @@ def observe(context: Context, number: int, commit: str) -> Situation:
         files=editable_files(context, commit),
         learned=store.lessons(context.id),
         profile=known_profile(context, commit),
+        hints=in_briefs(store, context.id),
     )
     return with_feedback(context, situation, commit)
 

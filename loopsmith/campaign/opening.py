@@ -11,9 +11,11 @@ from typing import Any
 
 from loopsmith import agents, log
 from loopsmith.agents.recording import Tape
+from loopsmith.campaign.asking import begin_run
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.lock import exclusive
+from loopsmith.campaign.overrides import CHANGED, Override, ended, overrides, standing
 from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.providers import watch
 from loopsmith.campaign.recovery import recover
@@ -26,6 +28,7 @@ from loopsmith.search.policy import build_policy
 from loopsmith.tracker import Store, open_store
 from loopsmith.verify.runner import Verifier
 from loopsmith.workflow import Workflow
+from loopsmith.workflow.change import differing
 from loopsmith.workspace import Repository, Sandbox, make_verification_folder, remove_folder, snapshot
 
 IDENTITY = {"objective": "objective", "verify": "verifier", "workspace": "editable or linked files"}
@@ -50,9 +53,17 @@ def open_campaign(
     Raises:
         LoopsmithError: with what to do. Nothing was spent.
     """
-    settings, source = workflow.settings, workflow.source
     state.create()
     with exclusive(state.lock), open_store(tracker or state.tracker) as store:
+        earlier = None if new or (tape and tape.replays) else store.find_campaign(str(workflow.path))
+        going_on = earlier is not None and earlier.identity_hash == workflow.identity
+        filed = workflow
+        given = held = tuple[Override, ...]()
+        if earlier and going_on:
+            begin_run(store, earlier.id)
+            given = overrides(store, earlier.id)
+            workflow, held = standing(filed, given)
+        settings, source = workflow.settings, workflow.source
         repository = Repository.open(state.root)
         log.register_environment({**os.environ, **settings.verify.env})
         open_sandbox = detect_sandbox(workflow, state)
@@ -68,8 +79,6 @@ def open_campaign(
             links=workflow.links(holdout=True),
             max_size=settings.workspace.max_size,
         )
-        earlier = None if new or (tape and tape.replays) else store.find_campaign(str(workflow.path))
-        going_on = earlier is not None and earlier.identity_hash == workflow.identity
         if tape is not None:
             tape.check(earlier.id if earlier and going_on else None)
         start = earlier.baseline_commit if earlier and going_on else commit
@@ -89,6 +98,8 @@ def open_campaign(
             seed=tape.begin(campaign.id) if tape else "",
             tape=tape,
             workflow=workflow,
+            filed=filed,
+            overrides=held,
             store=store,
             repository=repository,
             state=state,
@@ -105,6 +116,8 @@ def open_campaign(
         watch(context)
         for name, data in notes.items():
             context.emit(name, **data)
+        for data in ended(given, held, workflow):
+            context.emit(CHANGED, **data)
         yield context
 
 
@@ -191,7 +204,8 @@ def resume(
     """The campaign goes on; what changed since is noted."""
     if campaign.workflow_hash != workflow.digest:
         settings = workflow.settings.model_dump(mode="json")
-        store.change_workflow(campaign.id, text=workflow.text, hash=workflow.digest, settings=settings)
+        keys = differing(campaign.settings, settings)
+        store.change_workflow(campaign.id, text=workflow.text, hash=workflow.digest, settings=settings, keys=keys)
     if repository.tree_id(commit) != repository.tree_id(campaign.origin_commit):
         notes["source.changed"] = {"going_on_from": campaign.origin_commit}
     return store.campaign(campaign.id)

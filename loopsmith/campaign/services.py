@@ -67,9 +67,18 @@ class CampaignServices:
             await self.context.workers.acquire()
             self._paused, self._pausing_since = self.paused, None
 
+    async def ready(self) -> None:
+        if self.context.pause.on:
+            self.progress("paused by a person")
+            self._pausing_since = time.monotonic()
+            try:
+                await self.context.pause.over()
+            finally:
+                self._paused, self._pausing_since = self.paused, None
+
     @property
     def paused(self) -> float:
-        """Seconds that rate limits took from the worker so far."""
+        """Seconds that rate limits and a person's pauses took from the worker so far."""
         since = self._pausing_since
         return self._paused + (0.0 if since is None else time.monotonic() - since)
 

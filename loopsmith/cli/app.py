@@ -1,8 +1,6 @@
 """The commands. Each is a few lines over something that a library user can call."""
 
 import json
-import os
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,15 +10,14 @@ import typer
 
 import loopsmith
 from loopsmith import report
-from loopsmith.campaign import review
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
-from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign, state_folder
+from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
 from loopsmith.cli.serve import serve
-from loopsmith.errors import UsageError
+from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
 from loopsmith.records import Event
 
 app = typer.Typer(
@@ -48,7 +45,6 @@ AgentOption = Annotated[
         help="Another agent than the workflow's, such as anthropic, openai:gpt-5 or cli:codex.",
     ),
 ]
-CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -117,7 +113,6 @@ def check(
 
 
 app.command()(adopt)
-app.command()(serve)
 
 
 @app.command()
@@ -217,46 +212,10 @@ def apply(
 
 
 app.command()(report_command)
-
-
-@app.command()
-def approve(
-    candidate: CandidateArgument,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Keep a quarantined candidate."""
-    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
-        record = found.store.find_candidate(found.campaign.id, candidate)
-        print(review.approve(found.store, found.repository, found.campaign, record))
-
-
-@app.command()
-def reject(
-    candidate: CandidateArgument,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Discard a quarantined candidate."""
-    with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
-        print(review.reject(found.store, found.store.find_candidate(found.campaign.id, candidate)))
-
-
-@app.command()
-def stop(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    now: Annotated[bool, typer.Option("--now", help="Do not finish what is being decided.")] = False,
-) -> None:
-    """End the running campaign as Ctrl-C does; run it again to go on."""
-    folder = state_folder(workflow, state)
-    process = found_process(folder.lock)
-    os.kill(process, signal.SIGTERM if now else signal.SIGINT)
-    print(f"asked process {process} to stop" + (" at once" if now else "; it finishes what is being decided"))
+app.command()(serve)
+for command in (steer, pause, resume, stop, approve, reject):
+    app.command()(command)
+app.command(name="set")(set_)
 
 
 @app.command()
@@ -265,15 +224,6 @@ def mcp(socket: Annotated[Path, typer.Option("--socket", help="The worker's sock
     from loopsmith.agents.mcp.server import run_server
 
     run_server(socket)
-
-
-def found_process(lock: Path) -> int:
-    from loopsmith.campaign.lock import holder
-
-    process = holder(lock)
-    if process is None:
-        raise UsageError(f"no campaign is running in {lock.parent}")
-    return process
 
 
 def event_record(event: Event) -> dict[str, Any]:

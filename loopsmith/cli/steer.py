@@ -134,9 +134,7 @@ def asked(found: Found, kind: RequestKind, data: Mapping[str, Any] | None = None
     from loopsmith.campaign import asking
 
     elsewhere = found.elsewhere
-    request = asking.ask(
-        found.store, found.campaign, kind, data, by=BY, state=found.state, elsewhere=elsewhere
-    )
+    request = asking.ask(found.store, found.campaign, kind, data, by=BY, state=found.state, elsewhere=elsewhere)
     heard = asking.listening(found.campaign, found.state, elsewhere=elsewhere)
     if heard is not False:
         patience = SOON if asking.between_rounds(request) else asking.PATIENCE

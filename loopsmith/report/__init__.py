@@ -4,6 +4,7 @@ from loopsmith.report.apply import apply
 from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, plan_words, show
 from loopsmith.report.status import state_of, status
+from loopsmith.report.steering import hint_list
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
 from loopsmith.report.transcript import readable, transcript
 from loopsmith.search.memory import lesson_line, lesson_words
@@ -11,6 +12,7 @@ from loopsmith.search.memory import lesson_line, lesson_words
 __all__ = [
     "apply",
     "export",
+    "hint_list",
     "lesson_line",
     "lesson_words",
     "outcome",

@@ -1,5 +1,6 @@
 """Everything that the tracker knows of one candidate, in words."""
 
+from loopsmith.campaign.hints import hints, marks
 from loopsmith.records import Candidate, Measurement
 from loopsmith.search.memory import effect_words, lesson_words
 from loopsmith.search.policy import MERGE
@@ -45,6 +46,7 @@ def show(store: Store, candidate: Candidate, patch: str) -> str:
     )
     lines += [f"{name:<11} {text}" for name, text in rows if text]
     lines += review_rows(store, candidate)
+    lines += hint_rows(store, candidate)
     lines += [f"lesson      {line}" for line in lessons_of(store, candidate)]
     usage = store.spent(candidate.campaign_id, candidate_id=candidate.id)
     if usage.calls:
@@ -74,6 +76,14 @@ def plan_words(candidate: Candidate) -> str:
     parts += [f"{plan['risk']} risk"] if plan.get("risk") else []
     parts += [str(plan["text"])] if plan.get("text") and plan["text"] != candidate.hypothesis else []
     return "; ".join(part for part in parts if part)
+
+
+def hint_rows(store: Store, candidate: Candidate) -> list[str]:
+    """What a person asked for, and the candidate took up."""
+    if not (numbers := marks(candidate.hypothesis)):
+        return []
+    given = [item for item in hints(store, candidate.campaign_id) if item.number in numbers]
+    return [f"takes up    hint {item.number} of a person: {item.text}" for item in given]
 
 
 def review_rows(store: Store, candidate: Candidate) -> list[str]:

@@ -5,10 +5,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from loopsmith.campaign.pause import paused
 from loopsmith.campaign.reviewing import record_of
 from loopsmith.lessons import LessonKind
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
 from loopsmith.report.gain import ratio, total_effect
+from loopsmith.report.steering import steering
 from loopsmith.tracker import Store
 from loopsmith.workflow import Budget, Objective
 
@@ -38,7 +40,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "campaign": {
             "id": campaign.id,
             "name": campaign.name,
-            "status": state_of(campaign, process),
+            "status": state_of(store, campaign, process),
             "stop_reason": campaign.stop_reason,
             "message": campaign.message,
             "flakes": len(store.events(campaign.id, name="verifier.flaked")),
@@ -66,6 +68,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "counts": {**{str(verdict): counts.get(verdict, 0) for verdict in Verdict}, "candidates": counts["candidates"]},
         "budget": {name: {"used": value, "limit": getattr(budget, name)} for name, value in used.items()},
         "roles": roles(store, campaign),
+        "steering": steering(store, campaign),
         "usage": {
             "calls": spent.calls,
             "input_tokens": spent.input_tokens,
@@ -109,11 +112,13 @@ def roles(store: Store, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def state_of(campaign: Campaign, process: int | None) -> str:
-    """The status, told apart from that of a campaign whose process was killed."""
-    if campaign.status is CampaignStatus.RUNNING and process is None:
+def state_of(store: Store, campaign: Campaign, process: int | None) -> str:
+    """The status, told apart from that of a campaign whose process was killed, or that a person paused."""
+    if campaign.status is not CampaignStatus.RUNNING:
+        return str(campaign.status)
+    if process is None:
         return "interrupted"
-    return str(campaign.status)
+    return "paused" if paused(store, campaign.id) else str(campaign.status)
 
 
 def mean(store: Store, campaign: Campaign, objective: Objective, commit: str) -> float | None:

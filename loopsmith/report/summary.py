@@ -6,6 +6,7 @@ from typing import Any
 from loopsmith.report.status import effect_of
 from loopsmith.search.memory import effect_words, percent
 from loopsmith.workflow import format_duration, format_money
+from loopsmith.workflow.quote import one_line
 
 ORDER = ("kept", "discarded", "rejected", "failed", "crashed", "timed_out", "duplicate", "quarantined")
 
@@ -62,7 +63,10 @@ def next_steps(view: dict[str, Any], where: str) -> list[str]:
     if best is not None:
         steps.append(f"loopsmith show {best}{suffix}  # the change and its evidence")
         steps.append(f"loopsmith apply{suffix}  # write the kept changes as a branch")
-    if campaign["status"] == "running":
+    if campaign["status"] == "paused":
+        steps.append(f"loopsmith resume{suffix}  # end the pause")
+        steps.append(f"loopsmith stop{suffix}")
+    elif campaign["status"] == "running":
         steps.append(f"loopsmith stop{suffix}")
     elif campaign["status"] in ("stopped", "interrupted", "failed"):
         steps.append(f"loopsmith run {campaign['workflow']}  # go on where it stopped")
@@ -85,6 +89,22 @@ def helpers(roles: dict[str, Any]) -> list[tuple[str, str]]:
         standing = f"{count} that stand, {lessons['retired']} retired: see `loopsmith memory`"
     silent = ", ".join(roles["silent"])
     return [("reviewer", read), ("lessons", standing), ("silent", silent and f"{silent}: its share is spent")]
+
+
+def steered(steering: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a person asked for meanwhile: hints, changed settings, and what waits."""
+    rows = []
+    if open_ := [hint for hint in steering["hints"] if hint["status"] == "open"]:
+        taken = sum(len(hint["taken"]) for hint in open_)
+        several = "1 hint" if len(open_) == 1 else f"{len(open_)} hints"
+        rows.append(("hints", f"{several} in the briefs, taken up {taken} times: see `loopsmith steer --list`"))
+    if steering["set"]:
+        rows.append(("set", ", ".join(f"{key}={value}" for key, value in steering["set"].items())))
+    if steering["waiting"]:
+        rows.append(
+            ("asked", "; ".join(one_line(each["asked"], 60) for each in steering["waiting"]) + " (not done yet)")
+        )
+    return rows
 
 
 def hidden(view: dict[str, Any]) -> str:
@@ -122,6 +142,7 @@ def summary(view: dict[str, Any], where: str = "", *, report: Path | None = None
     if flakes := view["campaign"]["flakes"]:
         runs = "run" if flakes == 1 else "runs"
         rows.append(("flakes", f"{flakes} {runs} of the verifier failed and then did not: mend it before you trust it"))
+    rows += steered(view["steering"])
     if limits := waiting(view):
         rows.append(("waiting", limits))
     if quarantined := view["counts"]["quarantined"]:
@@ -130,7 +151,7 @@ def summary(view: dict[str, Any], where: str = "", *, report: Path | None = None
             1,
             ("attention", f"{quarantined} quarantined {one} for `loopsmith approve` or `reject`: see `loopsmith log`"),
         )
-    if campaign["message"] and campaign["status"] != "running":
+    if campaign["message"] and campaign["status"] not in ("running", "paused"):
         rows.insert(1, ("ended", campaign["message"].splitlines()[0]))
     if report is not None:
         rows.append(("report", str(report)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopsmith.lessons import Lesson, LessonKind
+from loopsmith.live import Hint
 from loopsmith.records import Candidate, Decision, Reflection, Verdict
 from loopsmith.search.memory import effect_words, fits, lesson_line, lesson_words, useful
 from loopsmith.search.similar import overlap
@@ -15,6 +16,12 @@ from loopsmith.workflow.quote import NOTICE, fence, one_line
 from loopsmith.workflow.schema import Settings
 
 HYPOTHESIS_LIMIT = 600  # characters; a planner's are no longer
+HINT_LIMIT = 1000  # characters
+FROM_A_PERSON = (
+    "The person who runs this campaign asks for these. Take one up where you can, as far as the rules and your own "
+    "hypothesis allow. A hypothesis that takes one up begins with its mark, such as `(steer 1)`, wherever you write it "
+    "down: so the person learns what came of it."
+)
 DEAD = (Verdict.DISCARDED, Verdict.FAILED, Verdict.REJECTED, Verdict.CRASHED, Verdict.TIMED_OUT)
 
 
@@ -34,6 +41,7 @@ class Situation:
     profile: str = ""  # of the baseline, as a program printed it
     feedback: str = ""  # what the verifier said of the files that the worker starts from
     remarks: Sequence[tuple[Candidate, str]] = ()  # what it said of the last candidates, newest first
+    hints: Sequence[Hint] = ()  # what a person asked the workers to try, oldest first
 
 
 def objective_words(settings: Settings) -> str:
@@ -91,6 +99,18 @@ def rules(settings: Settings) -> list[str]:
     if guardrails.imports.forbid:
         lines.append(f"- No new imports in Python of: {', '.join(guardrails.imports.forbid)}.")
     return lines
+
+
+def hint_section(hints: Sequence[Hint], tokens: int) -> str:
+    """What a person asks, newest first; the newest is always there. It is no data: this person runs the campaign."""
+    lines = []
+    for hint in reversed(hints):
+        so_far = ", ".join(f"c{item.number} {item.status}" for item in hint.taken[-6:])
+        lines.append(
+            f"- {hint.mark} {one_line(hint.text, HINT_LIMIT)}" + (f" [taken up so far: {so_far}]" * bool(so_far))
+        )
+    chosen = [*lines[:1], *fits(lines[1:], tokens)]
+    return "\n".join(["### From a person", FROM_A_PERSON, *chosen]) if lines else ""
 
 
 def section(title: str, lines: Sequence[str], tokens: int) -> str:
@@ -161,6 +181,7 @@ def write_brief(
     blocks = [
         "### Task\n" + "\n".join(task),
         "### Rules\n" + "\n".join(rules(settings)),
+        hint_section(situation.hints, tokens // 5),
         section(
             "Kept so far" if start else "Kept so far, already in your files", kept_lines(situation.kept), tokens // 6
         ),

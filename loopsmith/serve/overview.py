@@ -15,6 +15,7 @@ from loopsmith.report.status import effect_of
 from loopsmith.serve import charts, tree
 from loopsmith.serve.site import Site
 from loopsmith.serve.words import path
+from loopsmith.tracker import Store
 from loopsmith.workflow import format_count, format_duration, format_money
 
 POINTS = 700  # of the curve, beside the kept steps
@@ -48,7 +49,7 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
     }
     sums = site.sums(campaign, makers)
     made, process = sums.values, site.source.process(campaign)
-    view = present(made["standing"], campaign, process)
+    view = present(store, made["standing"], campaign, process)
     found = made["curve"]
     limit = view["budget"]["cost_usd"]["limit"]
     requests = store.requests(id_, limit=REQUESTS, newest_first=True)
@@ -75,9 +76,9 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
     }
 
 
-def present(view: dict[str, Any], campaign: Campaign, process: int | None) -> dict[str, Any]:
+def present(store: Store, view: dict[str, Any], campaign: Campaign, process: int | None) -> dict[str, Any]:
     """A status that may be of a moment ago, with how the campaign stands and what time it took now."""
-    state = view["campaign"] | {"status": report.state_of(campaign, process), "process": process}
+    state = view["campaign"] | {"status": report.state_of(store, campaign, process), "process": process}
     used = view["budget"] | {"wall_clock": view["budget"]["wall_clock"] | {"used": campaign.elapsed}}
     return view | {"campaign": state, "budget": used}
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 import loopsmith
 from loopsmith.records import Effect, Event
+from loopsmith.report.steering import asked_words
 from loopsmith.report.summary import number
 from loopsmith.search.memory import effect_words, percent
 from loopsmith.workflow import format_duration, format_money, format_size
@@ -126,7 +127,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (cut, line, ago, lasted, letters, effect, share, candidate_number, event_words, mix_words, number)
+    filters = (
+        asked_words,
+        cut,
+        line,
+        ago,
+        lasted,
+        letters,
+        effect,
+        share,
+        candidate_number,
+        event_words,
+        mix_words,
+        number,
+    )
     found.filters |= {each.__name__: each for each in filters}
     found.filters |= {"money": format_money, "duration": format_duration, "size": format_size}
     found.globals |= {"path": path, "query": query, "counted": counted, "version": loopsmith.__version__}

@@ -14,6 +14,7 @@ from loopsmith.workflow.schema import Settings
 
 AT_ONCE = ("budget",)
 BETWEEN_ROUNDS = ("search", "agent", "roles", "memory", "guardrails", "repeats", "hooks", "notify")
+STARTED = (("guardrails", "network"),)  # of those sections, what a campaign is started with
 COMPARABLE = (("objective",), ("verify",), ("workspace", "editable"), ("workspace", "link"))
 
 
@@ -30,7 +31,8 @@ def refusal(key: str) -> str:
             f"{named(path)} cannot change in a campaign, because its results would not be comparable any more; "
             "change the workflow and run it again when this campaign has ended: that starts a new one"
         )
-    if path[0] in (*AT_ONCE, *BETWEEN_ROUNDS):
+    started = any(path[: len(fixed)] == fixed for fixed in STARTED)
+    if path[0] in (*AT_ONCE, *BETWEEN_ROUNDS) and not started:
         return ""
     return (
         f"{named(path)} takes effect only when a campaign is started; `loopsmith stop`, change the workflow, "

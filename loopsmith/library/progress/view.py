@@ -14,6 +14,14 @@ from loopsmith.report import status
 from loopsmith.workflow.quote import one_line
 
 STATUS_AGE = 1.0  # seconds that the status of the tracker is shown before it is read again
+SAID = {
+    "campaign.paused": "paused: `loopsmith resume` goes on",
+    "campaign.resumed": "resumed",
+    "steer.given": "hint {hint}: {text}",
+    "setting.changed": "{key} is {new} now, and was {old}",
+    "workflow.refused": "the edited workflow is not used: {reason}",
+    "workflow.invalid": "the edited workflow is not used: {reason}",
+}
 DONE = ("candidate.decided", "candidate.released")
 
 
@@ -69,6 +77,8 @@ class View:
             self.remark(f"round {data['number']}")
         elif name == "campaign.stopping":
             self.remark(data["hint"])
+        elif name in SAID:
+            self.say(escape(SAID[name].format(**data)))
         if candidate is None:
             return
         if name in DONE:
