@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
@@ -64,7 +64,7 @@ class Site:
         """Make the newest campaign's page before anybody asks for it."""
 
         def made() -> None:
-            with suppress(LoopsmithError):  # who asks is told
+            with suppress(LoopsmithError, CancelledError, RuntimeError):  # who asks is told; or the server has ended
                 for campaign in self.source.store().campaigns()[:1]:
                     make(campaign)
 

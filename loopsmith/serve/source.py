@@ -1,6 +1,7 @@
 """What the pages are made from: a tracker that is opened for reading, and again when it was replaced."""
 
 import os
+import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -124,9 +125,10 @@ class Source:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(handle)
+            return None
         with os.fdopen(handle, "rb") as file:
-            if not path.is_file() or file.seek(0, os.SEEK_END) < 0:
-                return None
-            size = file.tell()
-            file.seek(max(0, size - limit))
+            file.seek(max(0, found.st_size - limit))
             return file.read(limit)
