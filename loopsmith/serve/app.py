@@ -26,7 +26,6 @@ from loopsmith.serve.answers import Problem
 from loopsmith.serve.api import OPERATIONS, ROOT, Operation, answered, body_of
 from loopsmith.serve.control import ACTIONS, ask_for, data_of
 from loopsmith.serve.openapi import description
-from loopsmith.serve.overview import overview
 from loopsmith.serve.pages import Pages
 from loopsmith.serve.security import Guard
 from loopsmith.serve.site import Site
@@ -46,7 +45,7 @@ def application(site: Site) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         looking = asyncio.create_task(site.watch.run())
-        site.warm(lambda campaign: overview(site, campaign, "candidates"))
+        site.warm(pages.warm)
         try:
             yield
         finally:

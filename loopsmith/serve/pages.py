@@ -34,6 +34,12 @@ class Pages:
         self.site = site
         self.templates: Environment = environment()
 
+    def warm(self, campaign: Campaign) -> None:
+        """Make ready what the first page needs."""
+        for name in self.templates.list_templates():
+            self.templates.get_template(name)
+        overview(self.site, campaign, "candidates")
+
     def render(
         self, request: Request, name: str, *, status: int = 200, topic: str | None = None, **values: Any
     ) -> Response:

@@ -3,8 +3,8 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
@@ -22,6 +22,7 @@ from loopsmith.serve.source import Source
 KEPT = 64  # values that are remembered
 THREADS = 4  # that sum a campaign up side by side
 SLOW = 0.3  # seconds; what takes longer to make is made aside
+PATIENCE = 0.5  # seconds that a page waits for sums that were never made before
 REST = 9.0  # times its own length that making sums rests
 
 
@@ -37,9 +38,17 @@ class Sums:
 
     version: str
     values: Mapping[str, Any]
-    seconds: float
-    at: float
+    seconds: float = 0.0
+    at: float = 0.0
     fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """Sums that are being made: each of them, and all."""
+
+    parts: Mapping[str, Future[Any]]
+    whole: Future[Sums]
 
 
 class Site:
@@ -51,7 +60,7 @@ class Site:
         self._values: OrderedDict[tuple[str, ...], tuple[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._sums: dict[str, Sums] = {}
-        self._making: dict[str, Future[Sums]] = {}  # by campaign, what is being made now
+        self._making: dict[str, Making] = {}  # by campaign
         self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve-aside")
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve")
 
@@ -114,11 +123,11 @@ class Site:
                 self._values.popitem(last=False)
         return value
 
-    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]]) -> Sums:
-        """All of a campaign's sums, made side by side.
+    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]], late: Collection[str] = ()) -> Sums:
+        """All of a campaign's sums, made side by side, and again when there is something new.
 
-        They are made again when there is something new. Where that takes long, it is done aside and at most so often
-        that it takes a tenth of the time; until then there are those of before.
+        Where that takes long, it is done aside and at most so often that it takes a tenth of the time; until then there
+        are those of before. Where there are none, those of `late` that are not made soon are None.
         """
         seen = self.source.store().version(campaign.id)
         version = short(seen.event if seen else 0, campaign.status, self.source.process(campaign))
@@ -126,19 +135,28 @@ class Site:
             held, making = self._sums.get(campaign.id), self._making.get(campaign.id)
             if held is not None and held.version == version:
                 return held
-            due = held is None or time.monotonic() > held.at + REST * held.seconds or held.seconds < SLOW
-            if making is None and due:
-                making = self._making[campaign.id] = self._aside.submit(self._sum, campaign.id, version, makers)
-        if making is not None and (held is None or held.seconds < SLOW):
-            made = making.result()
+            slow = held is not None and held.seconds > SLOW
+            rested = held is None or not slow or time.monotonic() > held.at + REST * held.seconds
+            if making is None and rested:
+                making = self._making[campaign.id] = self._start(campaign.id, version, makers)
+        if held is not None and (slow or making is None):
+            return replace(held, fresh=False)
+        assert making is not None
+        wait([making.whole], PATIENCE)
+        if making.whole.done():
+            made = making.whole.result()
             return made if made.version == version else replace(made, fresh=False)
-        return replace(held, fresh=False) if held is not None else self._sum(campaign.id, version, makers)
+        parts = {name: part for name, part in making.parts.items() if part.done() or name not in late}
+        return Sums(version, dict.fromkeys(late) | {name: part.result() for name, part in parts.items()}, fresh=False)
 
-    def _sum(self, campaign_id: str, version: str, makers: Mapping[str, Callable[[], Any]]) -> Sums:
+    def _start(self, campaign_id: str, version: str, makers: Mapping[str, Callable[[], Any]]) -> Making:
+        parts = {name: self._pool.submit(make) for name, make in makers.items()}
+        return Making(parts, self._aside.submit(self._gather, campaign_id, version, parts))
+
+    def _gather(self, campaign_id: str, version: str, parts: Mapping[str, Future[Any]]) -> Sums:
         began = time.monotonic()
         try:
-            futures = {name: self._pool.submit(make) for name, make in makers.items()}
-            values = {name: future.result() for name, future in futures.items()}
+            values = {name: part.result() for name, part in parts.items()}
             now = time.monotonic()
             made = Sums(version, values, now - began, now)
             with self._lock:

@@ -231,8 +231,8 @@ def test_nothing_that_others_wrote_is_more_than_text(serve, hostile, path):
     assert not seen.wrong
     for hidden in "\u202e\u2066\u200b\x00\x07\x1b\x9b\ufeff\U000e0041\u2028":
         assert hidden not in answer.text, hidden
-    assert "49" not in answer.text.replace("c49", "") or path != "/c/c/1"
     if path == "/c/c/1":
+        assert "{{ 7 * 7 }}" in answer.text
         assert "&lt;script&gt;alert(1)" in answer.text
         assert "[U+202E]right to left" in answer.text
 
