@@ -1,12 +1,14 @@
 """The roles that can be swapped. Third parties register theirs through entry points (see SPEC.md)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from loopsmith.process import Piped
-from loopsmith.records import Brief, Completed, Reflection, Report, Trial, Tryout, Usage
+from loopsmith.records import Brief, Campaign, Completed, Reflection, Report, Spent, Trial, Tryout, Usage
 
 
 class Workspace(Protocol):
@@ -202,4 +204,93 @@ class Agent(Protocol):
             ProviderError: the provider refuses for good; the campaign stops and can be resumed.
             asyncio.CancelledError: the campaign stops now.
         """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Happening:
+    """Something that happened in a campaign, as those who watch are told."""
+
+    name: str  # of an event, such as candidate.decided
+    at: datetime
+    round: int | None = None  # its number
+    candidate: int | None = None  # its number
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call of a model that is settled."""
+
+    usage: Usage
+    round: int | None
+    candidate: int | None
+    created_at: datetime  # when it was made; it took `usage.seconds`
+
+
+class Watched(Protocol):
+    """A campaign as those see it who watch; every answer is read from the tracker when it is asked for."""
+
+    @property
+    def campaign(self) -> Campaign:
+        """As it is now."""
+        ...
+
+    @property
+    def state(self) -> Path:
+        """The state folder, absolute."""
+        ...
+
+    @property
+    def baseline(self) -> float | None:
+        """The objective's metric of the untouched source; None before it was measured."""
+        ...
+
+    def record(self, candidate: int) -> dict[str, Any]:
+        """Everything known of a candidate, as `loopsmith export --format json` has it.
+
+        Raises:
+            UsageError: there is no such candidate.
+        """
+        ...
+
+    def decided(self) -> Iterable[dict[str, Any]]:
+        """The records of the decided candidates, by number."""
+        ...
+
+    def patch(self, candidate: int) -> str:
+        """A candidate's change against its baseline, as a unified diff."""
+        ...
+
+    def artifacts(self, kind: str) -> Sequence[Path]:
+        """The files of the campaign of one kind that exist, such as `report`, oldest first."""
+        ...
+
+    def calls(self, *, round: int | None = None, candidate: int | None = None) -> Sequence[Call]:
+        """The settled model calls of a candidate, or those of a round that are no candidate's, oldest first."""
+        ...
+
+    def spent(self) -> Spent:
+        """What models have used so far."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what happens in a campaign while it runs: an experiment tracker, a dashboard.
+
+    It runs in a thread that it shares with the other observers, so it may wait and may fail; what it raises ends it,
+    and nothing else. Registered under the entry point group `loopsmith.observers`: a callable that takes its settings
+    (for another maker's a map, as it stands in the workflow) and returns it, or raises WorkflowError with what to do.
+    """
+
+    def start(self, campaign: Watched) -> None:
+        """Begin, or go on with a campaign that it saw before. The campaign waits for this, but not for long."""
+        ...
+
+    def observe(self, happening: Happening) -> None:
+        """Take in what happened. What came while it was busy waits, as long as there is room."""
+        ...
+
+    def close(self) -> None:
+        """Send what is left; the campaign is over for now. It has a few seconds."""
         ...

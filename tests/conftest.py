@@ -1,3 +1,4 @@
+import os
 import sys
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ class Result:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_locks(tmp_path_factory):
+    """The tests' processes do not wait for each other's leases, as the campaigns of one machine do."""
+    os.environ["LOOPSMITH_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,13 +20,18 @@ from loopsmith.workspace import Repository
 FOREVER = 10**6
 
 
-def killed_at(path: Path, commit: int, *, after: bool) -> bool:
-    """Run the campaign in a process of its own that kills itself at a commit; False when it ended before."""
+def killed_at(path: Path, commit: int, *, after: bool, prepare: Callable[[], None] = lambda: None) -> bool:
+    """Run the campaign in a process of its own that kills itself at a commit; False when it ended before.
+
+    Args:
+        prepare: called in that process first, and may arm it otherwise.
+    """
     child = os.fork()
     if child == 0:
         code = 1
         try:
             os.setsid()
+            prepare()
             arm(commit, after=after)
             run(path)
             code = 0

@@ -10,8 +10,8 @@ import loopsmith
 PACKAGE = Path(loopsmith.__file__).parent
 # From DESIGN: a folder imports only from those before it, and from itself.
 LAYERS = (
-    *("workflow", "tracker", "workspace", "agents", "verify", "search", "campaign", "report"),
-    *("serve", "library", "cli"),
+    *("workflow", "tracker", "workspace", "agents", "verify", "search", "observers"),
+    *("campaign", "report", "watch", "serve", "library", "cli"),
 )
 PLAIN = ("errors", "records", "lessons", "live", "protocols", "process", "log", "harness")
 MODULES = sorted(PACKAGE.rglob("*.py"))

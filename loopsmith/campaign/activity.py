@@ -62,7 +62,7 @@ async def shown(context: Context) -> AsyncIterator[None]:
                 write()
 
     store.set_activity(context.id)
-    context.observers.append(board.observe)
+    context.observers.insert(0, board.observe)  # before who shows it
     beating = asyncio.create_task(beat())
     try:
         yield

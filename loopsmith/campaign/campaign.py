@@ -15,8 +15,9 @@ from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.reload import Watched, reload
 from loopsmith.campaign.round import run_round
-from loopsmith.campaign.steering import hear_between_rounds, steered
+from loopsmith.campaign.steering import hear, steered
 from loopsmith.campaign.stop import Stopped
+from loopsmith.campaign.telling import told
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end
@@ -24,6 +25,7 @@ from loopsmith.search.budget import End, campaign_end, limit_end
 LITTLE = 5_000_000  # bytes; a disk with less is full: not every library says so itself
 
 
+@told
 async def run_campaign(context: Context) -> End:
     """Work until the campaign is over; gives the reason.
 
@@ -63,10 +65,14 @@ async def work(context: Context) -> End:
 
 async def between_rounds(context: Context, file: Watched) -> None:
     """Wait for the end of a pause, and take in what people asked for meanwhile, in the workflow's file too."""
-    await context.pause.gate()
-    hear_between_rounds(context)
-    if context.stop.end is None:
-        await reload(context, file)
+    context.between_rounds = True
+    try:
+        await context.pause.gate()
+        hear(context)
+        if context.stop.end is None:
+            await reload(context, file)
+    finally:
+        context.between_rounds = False
 
 
 def over(context: Context) -> End | None:

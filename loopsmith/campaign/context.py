@@ -1,7 +1,7 @@
 """What the steps of a campaign share, put together once when it starts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,9 @@ from loopsmith.campaign.pause import Pause
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import LimitReached
+from loopsmith.observers.notify import Target
 from loopsmith.protocols import Agent
+from loopsmith.protocols import Observer as Outsider
 from loopsmith.records import Campaign, Candidate, Phase
 from loopsmith.search.budget import Used
 from loopsmith.search.policy import Policy
@@ -54,11 +56,16 @@ class Context:
     seed: str = ""  # what all seeds are made from: the campaign's id, or in a replay the recorded one's
     tape: Tape | None = None  # records or replays the models
     observers: list[Observer] = field(default_factory=list)
+    outsiders: dict[str, Outsider] = field(default_factory=dict)  # of the section `observe`; see telling.py
+    targets: list[Target] = field(default_factory=list)  # of the section `notify`
+    drained: Callable[[], Awaitable[None]] | None = None  # waits for `hooks.after_decision`, where there is one
     used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
     said: dict[str, str] | None = None  # by the verifier, by commit, oldest first; None: not read yet
+    end_now: Callable[[], object] = lambda: None  # ends the campaign without finishing anything
+    between_rounds: bool = False  # nothing is planned or decided now, so that the baseline may move
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     hook_failures: int = 0  # attempts in a row that a hook ended
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly

@@ -11,6 +11,7 @@ from loopsmith.campaign.measuring import baseline_message, measure
 from loopsmith.errors import BaselineError
 from loopsmith.records import Candidate, Decision, Phase, Verdict
 from loopsmith.verify import statistics
+from loopsmith.verify.statistics import Goal
 
 PAIRS = 3  # of a noisy metric; an exact one needs a run of each
 
@@ -30,7 +31,7 @@ async def hold_out(context: Context, candidate: Candidate, decision: Decision) -
         async with context.pause.together():
             baseline.append(await score(context, context.base(candidate), pair, candidate))
             own.append(await score(context, candidate.commit, pair, candidate))
-    if settings.gate and loses(context, baseline, own):
+    if settings.gate and loses(context.settings.objective, baseline, own, exact=context.exact):
         reason = "confirmed, but the holdout shows a loss"
         return replace(decision, verdict=Verdict.DISCARDED, rule="holdout", reason=reason)
     return decision
@@ -50,12 +51,11 @@ async def score(context: Context, commit: str, pair: int, candidate: Candidate) 
     return None
 
 
-def loses(context: Context, baseline: list[float | None], own: list[float | None]) -> bool:
+def loses(objective: Goal, baseline: list[float | None], own: list[float | None], *, exact: bool) -> bool:
     """Whether the candidate is shown to be worse: no score, a worse exact value, or an interval below zero."""
     pairs = [(one, other) for one, other in zip(baseline, own, strict=True) if one is not None and other is not None]
     if len(pairs) < len(own):
         return True
-    objective = context.settings.objective
-    if context.exact:
+    if exact:
         return objective.gain(*pairs[0]) < 0
     return statistics.paired_effect(objective, pairs).high < 0

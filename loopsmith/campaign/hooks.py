@@ -1,4 +1,4 @@
-"""The workflow's hooks: shell commands that run in a worker's folder, around its agent.
+"""The hooks around a worker: shell commands that run in its folder, around its agent.
 
 What failing means is as in Symphony's SPEC.md, "Workspace Hooks": before the agent it ends the attempt, after it the
 campaign goes on.
@@ -10,9 +10,11 @@ import structlog
 
 from loopsmith.campaign.context import Context
 from loopsmith.errors import HarnessError
-from loopsmith.records import Candidate, Decision, Verdict
+from loopsmith.log import mask
+from loopsmith.records import Candidate, Completed, Decision, Verdict
+from loopsmith.tracker.extract import json_text
 from loopsmith.workflow import format_duration
-from loopsmith.workflow.hooks import HookName
+from loopsmith.workflow.hooks import HookName, Hooks
 from loopsmith.workflow.quote import one_line
 from loopsmith.workspace.worker import WorkerWorkspace
 
@@ -86,27 +88,45 @@ class WorkerHooks:
             self.settings.timeout_ms / 1000,
             env=self._environment(name),
             log=f"hook-{name}-{self.candidate.attempt}.log",
+            stdin=record_of(name, self.context, self.candidate),
         )
-        if done.ok:
-            return ""
-        said = done.log.read_text(errors="replace").strip().splitlines()[-1:]
-        if done.timed_out:
-            how = f"took longer than {format_duration(self.settings.timeout_ms / 1000)}"
-        elif done.limit:
-            how = f"was ended: {done.limit}"
-        elif done.signal is not None:
-            how = f"was ended by signal {done.signal}"
-        else:
-            how = f"ended with exit code {done.exit_code}"
-        return f"hooks.{name} {how}" + "".join(f": {one_line(line)}" for line in said)
+        return failure(name, done, self.settings)
 
     def _environment(self, name: HookName) -> dict[str, str]:
-        candidate = self.candidate
-        return {
-            "LOOPSMITH_HOOK": name,
-            "LOOPSMITH_CAMPAIGN": candidate.campaign_id,
-            "LOOPSMITH_ROUND": str(self.context.store.round(candidate.round_id).number),
-            "LOOPSMITH_CANDIDATE": str(candidate.number),
-            "LOOPSMITH_CANDIDATE_ID": candidate.id,
-            "LOOPSMITH_ATTEMPT": str(candidate.attempt),
-        }
+        return environment(name, self.context, self.candidate)
+
+
+def failure(name: HookName, done: Completed, settings: Hooks) -> str:
+    """Why a hook failed, in words; empty when it did not."""
+    if done.ok:
+        return ""
+    said = done.log.read_text(errors="replace").strip().splitlines()[-1:]
+    if done.timed_out:
+        how = f"took longer than {format_duration(settings.timeout_ms / 1000)}"
+    elif done.limit:
+        how = f"was ended: {done.limit}"
+    elif done.signal is not None:
+        how = f"was ended by signal {done.signal}"
+    else:
+        how = f"ended with exit code {done.exit_code}"
+    return f"hooks.{name} {how}" + "".join(f": {one_line(line)}" for line in said)
+
+
+def record_of(name: HookName, context: Context, candidate: Candidate) -> bytes:
+    """What a hook reads on its standard input: all that is known of the candidate, as one JSON object."""
+    known = context.store.known_candidate(context.id, candidate.number)
+    objective = context.settings.objective
+    campaign = {"campaign": context.id, "metric": objective.metric, "direction": objective.direction}
+    return (mask(json_text({"hook": name, **campaign, **known})) + "\n").encode()
+
+
+def environment(name: HookName, context: Context, candidate: Candidate) -> dict[str, str]:
+    """The variables that every hook has."""
+    return {
+        "LOOPSMITH_HOOK": name,
+        "LOOPSMITH_CAMPAIGN": candidate.campaign_id,
+        "LOOPSMITH_ROUND": str(context.store.round(candidate.round_id).number),
+        "LOOPSMITH_CANDIDATE": str(candidate.number),
+        "LOOPSMITH_CANDIDATE_ID": candidate.id,
+        "LOOPSMITH_ATTEMPT": str(candidate.attempt),
+    }

@@ -1,4 +1,7 @@
-"""Leases on the machine's resources, so that two measurements never share what they are measured on."""
+"""Leases on the machine's resources, so that two measurements never share what they are measured on.
+
+Neither two of one campaign, nor those of other campaigns on this machine.
+"""
 
 import asyncio
 import os
@@ -7,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopsmith.campaign.machine import held
 from loopsmith.errors import WorkflowError
 from loopsmith.workflow import Resources
 
@@ -69,11 +73,8 @@ class Leases:
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
         """Wait for the resources and hold them."""
-        async with self._free:
-            cores = [self.cores.pop() for _ in range(self.need.cpu or 0)]
-            gpus = [self.gpus.pop() for _ in range(self.need.gpu)]
-            try:
-                yield Lease(tuple(cores) or None, tuple(gpus))
-            finally:
-                self.cores += cores
-                self.gpus += gpus
+        cores = {f"core-{core}": core for core in reversed(self.cores)}
+        gpus = {f"gpu-{gpu}": gpu for gpu in reversed(self.gpus)}
+        async with self._free, held(list(cores), self.need.cpu) as mine, held(list(gpus), self.need.gpu) as my_gpus:
+            chosen = tuple(cores[name] for name in mine) if self.need.cpu else None
+            yield Lease(chosen, tuple(gpus[name] for name in my_gpus))

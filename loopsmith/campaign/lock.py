@@ -39,7 +39,7 @@ def exclusive(path: Path) -> Iterator[None]:
 def holder(path: Path) -> int | None:
     """The process that holds the lock at `path`; None when nobody does."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopsmith import agents, log
+from loopsmith import agents, log, observers
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.asking import begin_run
 from loopsmith.campaign.context import Context
@@ -22,6 +22,7 @@ from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError
+from loopsmith.observers import notify
 from loopsmith.protocols import Agent
 from loopsmith.records import Campaign
 from loopsmith.search.policy import build_policy
@@ -67,10 +68,10 @@ def open_campaign(
         repository = Repository.open(state.root)
         log.register_environment({**os.environ, **settings.verify.env})
         open_sandbox = detect_sandbox(workflow, state)
-        hidden = settings.verify.holdout.link if settings.verify.holdout else ()
-        sandbox = replace(open_sandbox, hide=(*open_sandbox.hide, *((source / path).resolve() for path in hidden)))
+        sandbox = without_holdout(workflow, open_sandbox)
         leases = Leases(settings.verify.resources)
         agent, roles = agents.build(settings, tape)
+        outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
         policy = build_policy(settings.search)
         commit = snapshot(
             repository,
@@ -112,6 +113,8 @@ def open_campaign(
             leases=leases,
             stop=Stop(),
             workers=asyncio.Semaphore(settings.search.workers),
+            outsiders=outsiders,
+            targets=targets,
         )
         watch(context)
         for name, data in notes.items():
@@ -137,6 +140,12 @@ def detect_sandbox(workflow: Workflow, state: StateFolder) -> Sandbox:
         gpu=settings.verify.resources.gpu > 0,
         limits=settings.verify.limits.bounds(),
     )
+
+
+def without_holdout(workflow: Workflow, sandbox: Sandbox) -> Sandbox:
+    """The sandbox of every command but the hidden one: what that reads is out of sight."""
+    hidden = workflow.settings.verify.holdout.link if workflow.settings.verify.holdout else ()
+    return replace(sandbox, hide=(*sandbox.hide, *((workflow.source / path).resolve() for path in hidden)))
 
 
 def holdout_verifier(workflow: Workflow, sandbox: Sandbox) -> Verifier | None:

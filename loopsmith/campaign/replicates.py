@@ -1,15 +1,29 @@
 """Replicates: what was measured of one program several times, and so the noise and the baseline's present level."""
 
 import time
+from typing import Protocol
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.measuring import baseline_message, measure
 from loopsmith.errors import BaselineError
 from loopsmith.records import Measurement, Phase
+from loopsmith.tracker import Store
 from loopsmith.verify.level import Level, Timed, level
 from loopsmith.verify.noise import Noise, Pair, pool
+from loopsmith.workflow import Settings
 
 NEWEST = 40  # runs of a baseline that enter its level
+
+
+class Records(Protocol):
+    """A campaign's records: of one that runs, or of one that ended."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def settings(self) -> Settings: ...
 
 
 def noise_of(context: Context, metric: str, *, without: str | None = None) -> Noise:
@@ -29,7 +43,7 @@ def forget(context: Context) -> None:
     context.noise.clear()
 
 
-def baselines(context: Context, metric: str) -> list[list[float]]:
+def baselines(context: Records, metric: str) -> list[list[float]]:
     """The runs of each baseline alone, in the order in which they were made."""
     found: dict[str, list[float]] = {}
     for item in context.store.measurements(context.id, phase=Phase.BASELINE):
@@ -38,7 +52,7 @@ def baselines(context: Context, metric: str) -> list[list[float]]:
     return list(found.values())
 
 
-def confirmations(context: Context, metric: str, without: str | None = None) -> list[list[Pair]]:
+def confirmations(context: Records, metric: str, without: str | None = None) -> list[list[Pair]]:
     """The pairs of each confirmation, but for one candidate's."""
     found: dict[str, dict[int, dict[bool, float]]] = {}
     for item in context.store.measurements(context.id, phase=Phase.CONFIRM):
@@ -49,7 +63,7 @@ def confirmations(context: Context, metric: str, without: str | None = None) -> 
     return [[(pair[True], pair[False]) for pair in pairs] for pairs in complete]
 
 
-def known_runs(context: Context, commit: str) -> list[Measurement]:
+def known_runs(context: Records, commit: str) -> list[Measurement]:
     """The runs that tell a baseline's value, oldest first.
 
     Runs that only screened it are left out, as it was picked for them, and those of the holdout.

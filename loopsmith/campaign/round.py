@@ -13,6 +13,7 @@ from loopsmith.campaign.race import Race
 from loopsmith.campaign.reviewing import doubted
 from loopsmith.campaign.screening import screen
 from loopsmith.campaign.stop import Stopped
+from loopsmith.campaign.telling import decisions_told
 from loopsmith.records import Candidate, Decision, Round, Status, Verdict
 from loopsmith.search.brief import Situation
 
@@ -37,6 +38,7 @@ async def run_round(context: Context, round_: Round) -> None:
         await learn(context, round_)
     except Stopped:
         return
+    await decisions_told(context)
     context.store.finish_round(round_.id)
     context.emit("round.finished", round_id=round_.id, number=round_.number)
 

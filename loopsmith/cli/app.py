@@ -1,8 +1,6 @@
 """The commands. Each is a few lines over something that a library user can call."""
 
 import json
-import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +8,19 @@ import typer
 
 import loopsmith
 from loopsmith import report
+from loopsmith.cli import take
 from loopsmith.cli.adopt import adopt
 from loopsmith.cli.check import print_check
+from loopsmith.cli.export import export
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
 from loopsmith.cli.init import app as init_app
 from loopsmith.cli.report import report as report_command
 from loopsmith.cli.run import run_workflow
 from loopsmith.cli.serve import serve
 from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
+from loopsmith.cli.watch import watch
 from loopsmith.records import Event
+from loopsmith.workflow.quote import one_line
 
 app = typer.Typer(
     name="loopsmith",
@@ -48,12 +50,6 @@ AgentOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
-class Format(StrEnum):
-    tsv = "tsv"
-    json = "json"
-    csv = "csv"
-
-
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
@@ -70,6 +66,7 @@ def run(
     state: StateOption = None,
     tracker: TrackerOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="The full-screen view instead.")] = False,
     accept_noise: Annotated[
         bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
     ] = False,
@@ -91,6 +88,7 @@ def run(
             state=state,
             tracker=tracker,
             plain=plain,
+            watch=watched,
             accept_noise=accept_noise,
             record=record,
             replay=replay,
@@ -113,6 +111,8 @@ def check(
 
 
 app.command()(adopt)
+app.command()(watch)
+app.command()(serve)
 
 
 @app.command()
@@ -182,40 +182,17 @@ def memory(
         print("\n".join(lines) or "nothing learned yet")
 
 
-@app.command()
-def export(
-    form: Annotated[Format, typer.Option("--format", help="tsv has autoresearch's five columns.")] = Format.tsv,
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-) -> None:
-    """Print all candidates as a table."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        sys.stdout.write(report.export(found.store, found.campaign, form.value))
+app.command()(export)
 
 
-@app.command()
-def apply(
-    workflow: WorkflowOption = None,
-    state: StateOption = None,
-    tracker: TrackerOption = None,
-    campaign: CampaignOption = None,
-    branch: Annotated[str | None, typer.Option("--branch", help="Default: loopsmith/CAMPAIGN.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option("--patch", help="Write one patch file instead; - for standard output.")
-    ] = None,
-) -> None:
-    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    with find_campaign(workflow, state, tracker, campaign) as found:
-        print(report.apply(found.store, found.repository, found.campaign, branch=branch, patch=patch), file=sys.stderr)
+for command in take.COMMANDS:
+    app.command()(command)
 
 
-app.command()(report_command)
-app.command()(serve)
 for command in (steer, pause, resume, stop, approve, reject):
     app.command()(command)
 app.command(name="set")(set_)
+app.command(name="report")(report_command)
 
 
 @app.command()
@@ -239,5 +216,5 @@ def event_record(event: Event) -> dict[str, Any]:
 
 def event_line(event: Event) -> str:
     number = f" c{event.candidate_id.rpartition('.')[2]}" if event.candidate_id else ""
-    data = " ".join(f"{key}={value}" for key, value in event.data.items() if value not in ("", None))
+    data = " ".join(f"{key}={one_line(str(value))}" for key, value in event.data.items() if value not in ("", None))
     return f"{event.created_at:%Y-%m-%d %H:%M:%S} {event.name}{number} {data}".rstrip()

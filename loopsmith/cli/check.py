@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loopsmith import agents, log, workflow
+from loopsmith import agents, log, observers, workflow
 from loopsmith.campaign.calibration import calibrate, findings, noise_words
 from loopsmith.campaign.leases import Leases
 from loopsmith.campaign.opening import open_campaign
@@ -22,6 +22,7 @@ from loopsmith.campaign.profiling import check_profiler
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError
+from loopsmith.observers import notify
 from loopsmith.process.environment import clean_environment
 from loopsmith.workspace import Sandbox, source_files
 
@@ -98,6 +99,8 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
     attempt(lambda: check_profiler(loaded, Sandbox.detect(loaded.settings.sandbox)))
     attempt(lambda: Leases(loaded.settings.verify.resources))
     attempt(lambda: check_programs(loaded))
+    attempt(lambda: observers.build(loaded.settings.observe))
+    attempt(lambda: notify.build(loaded.settings.notify, loaded.folder))
     return problems
 
 

@@ -1,11 +1,13 @@
 """`loopsmith run`: a campaign in this terminal."""
 
 import asyncio
+import io
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from loopsmith import log, report, workflow
 from loopsmith.agents.recording import Tape, to_record, to_replay
@@ -13,6 +15,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
+from loopsmith.cli.watch import check_terminal, run_watched
 from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.library.progress import LiveView
 from loopsmith.library.run import Running, agent_named
@@ -30,11 +33,14 @@ def run_workflow(
     state: Path | None,
     tracker: str | None,
     plain: bool,
+    watch: bool = False,
     accept_noise: bool = False,
     record: Path | None = None,
     replay: Path | None = None,
 ) -> int:
     """Run or resume the workflow's campaign, show it, and print its summary; gives the exit code."""
+    if watch:
+        check_terminal()
     tape = tape_of(record, replay)
     chosen = workflow.find(path)
     loaded = workflow.load(chosen, [*agent_override(agent), *overrides])
@@ -43,12 +49,18 @@ def run_workflow(
     log.configure(level="warning" if live else "info", stream=sys.stderr)
     for notice in loaded.notices:
         print(notice, file=sys.stderr)
-    with open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape) as context:
+    opened = open_campaign(loaded, folder, tracker=tracker, new=new, tape=tape)
+    again = where(path, state, tracker, None)
+    if watch:
+        with kept_for_later():
+            view, page = run_watched(opened, folder, tracker, again, accept_noise=accept_noise)
+            return ended(view, again, page)
+    with opened as context:
         context.accept_noise = accept_noise
-        view = LiveView(context) if live else nullcontext()
+        shown = LiveView(context) if live else nullcontext()
         running = Running()
         try:
-            with view:
+            with shown:
                 asyncio.run(supervised(context, running))
         except asyncio.CancelledError:
             pass  # the summary says that it was stopped, and how to go on
@@ -57,8 +69,25 @@ def run_workflow(
                 print(f"the report is {running.report}", file=sys.stderr)
             raise
         state_now = report.status(context.store, context.store.campaign(context.id))
-    print(report.summary(state_now, where(path, state, tracker, None), report=running.report))
-    return INTERRUPTED if state_now["campaign"]["status"] == "stopped" else 0
+    return ended(state_now, again, running.report)
+
+
+def ended(view: dict[str, Any], again: str, page: Path | None) -> int:
+    """Print the summary of a campaign that has ended, and where its report is; gives the exit code."""
+    print(report.summary(view, again, report=page))
+    return INTERRUPTED if view["campaign"]["status"] == "stopped" else 0
+
+
+@contextmanager
+def kept_for_later() -> Iterator[None]:
+    """Log lines of the block, which would fall into the full-screen view, come after it."""
+    kept = io.StringIO()
+    log.configure(level="warning", stream=kept)
+    try:
+        yield
+    finally:
+        log.configure(level="warning", stream=sys.stderr)
+        sys.stderr.write(kept.getvalue())
 
 
 def tape_of(record: Path | None, replay: Path | None) -> Tape | None:

@@ -9,7 +9,7 @@ from loopsmith import report
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
-from loopsmith.report.export import record
+from loopsmith.report.export import candidates
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
 from loopsmith.workspace.apply import patch_text
@@ -71,12 +71,13 @@ class Result:
         """The candidates that were kept, oldest first."""
         return [row for row in self.candidates if row["status"] == "kept"]
 
-    def apply(self, *, branch: str | None = None, patch: str | Path | None = None) -> str:
+    def apply(self, *, branch: str | None = None, patch: str | Path | None = None, squash: bool = False) -> str:
         """Write the kept changes as a branch of the source's git repository, one commit each, or as a patch file.
 
         Args:
             branch: its name; default `loopsmith/CAMPAIGN`.
             patch: write one file instead.
+            squash: one commit of all changes, whose message lists them.
 
         Returns:
             a sentence that says where they are.
@@ -91,7 +92,8 @@ class Result:
         folder = StateFolder(self.state)
         with open_store(folder.tracker, read_only=True) as store:
             repository = Repository.open(folder.root)
-            return report.apply(store, repository, store.campaign(self.campaign), branch=branch, patch=patch)
+            campaign = store.campaign(self.campaign)
+            return report.apply(store, repository, campaign, branch=branch, patch=patch, squash=squash)
 
     def rows(self) -> list[tuple[str, str]]:
         """What happened, as (name, words)."""
@@ -133,7 +135,7 @@ def result_of(context: Context, report_page: Path | None = None) -> Result:
             interval=tuple(best["interval"]) if best["interval"] else None,
             candidate=best["candidate"],
         ),
-        candidates=[record(store, candidate) for candidate in store.candidates(campaign.id)],
+        candidates=candidates(store, campaign.id),
         patch=patch_text(context.repository, campaign.origin_commit, campaign.baseline_commit) if changed else "",
         cost_usd=view["usage"]["cost_usd"],
         state=state,

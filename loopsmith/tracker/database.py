@@ -39,6 +39,8 @@ class Database:
         self.place = parsed.database or "" if self.sqlite else parsed.render_as_string(hide_password=True)
         if self.sqlite:
             parsed = sqlite_url(parsed, read_only=read_only)
+        elif parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
         options: dict[str, Any] = {"json_serializer": dump_json}
         if self.sqlite:
             # sqlite3 sets the busy timeout as it connects, so before the journal mode and anything else.
@@ -48,7 +50,8 @@ class Database:
         try:
             self.engine = create_engine(parsed, **options)
         except (NoSuchModuleError, ImportError) as error:
-            raise TrackerError(f"the driver for {self.place} is not installed: {error}") from error
+            how = "pip install 'loopsmith[postgresql]'" if "psycopg'" in str(error) else "install it"
+            raise TrackerError(f"the driver for {self.place} is not installed ({error}); {how}") from error
         except (SQLAlchemyError, TypeError) as error:
             raise TrackerError(f"{self.place} cannot be used as a tracker: {error}") from error
         # Shares the pool and the listeners; tells `begin` which of the two it is.

@@ -120,11 +120,14 @@ class Evidence(Verbs):
         limit: int | None = None,
         newest_first: bool = False,
         name: str | None = None,
+        candidate_id: str | None = None,
     ) -> tuple[Event, ...]:
         """The events with an id above `after`, all or of one name: oldest first for a follower, or newest first."""
         query = select(*EVENT).where(E.campaign_id == campaign_id, E.id > after).limit(limit)
         if name is not None:
             query = query.where(E.name == name)
+        if candidate_id is not None:
+            query = query.where(E.candidate_id == candidate_id)
         query = query.order_by(E.id.desc() if newest_first else E.id)
         with self._database.reading() as connection:
             return tuple(map(to_event, connection.execute(query)))

@@ -8,6 +8,7 @@ from loopsmith.tracker.browse import Browse
 from loopsmith.tracker.campaigns import Campaigns
 from loopsmith.tracker.candidates import Candidates
 from loopsmith.tracker.evidence import Evidence
+from loopsmith.tracker.extract import Extract
 from loopsmith.tracker.ledger import Ledger
 from loopsmith.tracker.live import Live
 from loopsmith.tracker.memory import Memory
@@ -18,7 +19,19 @@ from loopsmith.tracker.tallies import Tallies
 
 
 class Store(
-    Campaigns, Rounds, Candidates, Evidence, Memory, Roles, Ledger, Live, Browse, Points, Tallies, Aggregates
+    Campaigns,
+    Rounds,
+    Candidates,
+    Evidence,
+    Memory,
+    Roles,
+    Ledger,
+    Live,
+    Browse,
+    Points,
+    Tallies,
+    Extract,
+    Aggregates,
 ):
     """A tracker that is open. Every verb is one short transaction; records go in and come out.
 

@@ -11,6 +11,8 @@ from loopsmith.records import WorkerLimits
 from loopsmith.workflow import evaluators
 from loopsmith.workflow.agent import AgentField, EnsembleAgent, SingleAgent, TunerAgent
 from loopsmith.workflow.hooks import Hooks
+from loopsmith.workflow.notify import Targets
+from loopsmith.workflow.observe import Observe
 from loopsmith.workflow.roles import Role, Roles
 from loopsmith.workflow.search import Search
 from loopsmith.workflow.section import Section
@@ -235,7 +237,9 @@ class Settings(Section):
     roles: Roles = Field(default=Roles(), description="who helps the workers of a round")
     guardrails: Guardrails = Field(default=Guardrails(), description="what a patch must not do")
     memory: Memory = Field(default=Memory(), description="what workers learn from earlier ones")
-    hooks: Hooks = Field(default=Hooks(), description="shell commands around each worker")
+    hooks: Hooks = Field(default=Hooks(), description="shell commands around each worker and after each decision")
+    notify: Targets = Field(default=(), description="who is told what happens: a map, or a list of them")
+    observe: Observe = Field(default=Observe(), description="tools that are told of the campaign while it runs")
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto", description="bubblewrap around every command: where it works, always, or never"
     )

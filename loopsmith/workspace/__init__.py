@@ -1,6 +1,6 @@
 """Where candidates live: snapshots of the source, folders to work and verify in, changes, the sandbox."""
 
-from loopsmith.workspace.apply import apply_branch, patch_text
+from loopsmith.workspace.apply import Step, apply_branch, patch_text, write_branch
 from loopsmith.workspace.folder import changed_files, make_verification_folder, make_worker_folder, resolve_links
 from loopsmith.workspace.merge import Merge, conflicted, lineage, merge_candidates, merged_from
 from loopsmith.workspace.patch import collect, too_large
@@ -16,6 +16,7 @@ __all__ = [
     "Protection",
     "Repository",
     "Sandbox",
+    "Step",
     "WorkerWorkspace",
     "apply_branch",
     "changed_files",
@@ -32,4 +33,5 @@ __all__ = [
     "snapshot",
     "source_files",
     "too_large",
+    "write_branch",
 ]

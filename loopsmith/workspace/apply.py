@@ -1,6 +1,7 @@
 """What a campaign kept, given back: a branch of the person's repository, or one patch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
@@ -14,15 +15,43 @@ from loopsmith.workspace.trees import Entry, guarded, tree_diff
 PATCH = "use `loopsmith apply --patch FILE` and apply it by hand"
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One commit to be: what changes between two commits or trees of loopsmith's repository, and its message."""
+
+    before: str
+    after: str
+    message: str
+
+
 def apply_branch(repo: Repository, source: Path, kept: Sequence[tuple[str, str]], branch: str) -> str:
     """Write the kept candidates as a new branch on top of the HEAD of the source's git repository.
 
-    Only objects and the branch are written; work tree, index and HEAD stay as they are. Where HEAD holds a file as
-    the candidate found it, the candidate's file is taken; otherwise the change is merged into it, three-way.
-
     Args:
         kept: commit and message of each kept candidate, oldest first; each becomes one commit.
+
+    Returns, Raises: as `write_branch`.
+    """
+    if not kept:
+        raise UsageError("nothing was kept, so there is nothing to apply")
+    steps = []
+    for commit, message in kept:
+        parent = repo.parent(commit)
+        if parent is None:
+            raise HarnessError(f"commit {commit[:12]} has no parent, so it is no candidate's change")
+        steps.append(Step(parent, commit, message))
+    return write_branch(repo, source, steps, branch)
+
+
+def write_branch(repo: Repository, source: Path, steps: Sequence[Step], branch: str, *, trial: bool = False) -> str:
+    """Write steps as a new branch on top of the HEAD of the source's git repository.
+
+    Only objects and the branch are written; work tree, index and HEAD stay as they are. Where HEAD holds a file as
+    the step found it, the step's file is taken; otherwise the change is merged into it, three-way.
+
+    Args:
         branch: name of the branch; it must not exist yet.
+        trial: see whether it can be done, and make neither branch nor commit.
 
     Returns:
         the id of the branch's last commit.
@@ -31,8 +60,6 @@ def apply_branch(repo: Repository, source: Path, kept: Sequence[tuple[str, str]]
         UsageError: the source is in no git repository or has no commit, the name is taken or no name, a change does
             not apply to HEAD, or nothing of them all is left to apply.
     """
-    if not kept:
-        raise UsageError("nothing was kept, so there is nothing to apply")
     found = find_git(source)
     if found is None:
         raise UsageError(f"{source} is in no git repository that can be read; {PATCH}")
@@ -44,31 +71,34 @@ def apply_branch(repo: Repository, source: Path, kept: Sequence[tuple[str, str]]
         raise UsageError(f"{branch!r} cannot be the name of a git branch")
     if ref in git.references:
         raise UsageError(f"the branch {branch} exists already; name another with --branch")
+    if beside := next(
+        (name for name in git.references if f"{name}/".startswith(f"{ref}/") or ref.startswith(f"{name}/")), ""
+    ):
+        raise UsageError(f"git cannot have a branch {branch} beside {beside}; name another with --branch")
     with guarded(f"writing to the git repository of {source}"):
         start = git.head.peel(pygit2.Commit)
-        commit = start.id
+        commit, changes = start.id, False
         index = pygit2.Index()
         index.read_tree(start.tree)
         before = start.tree.id
         signature = identity(git)
-        for candidate, message in kept:
-            put(repo, candidate, git, index, prefix)
+        for step in steps:
+            put(repo, step, git, index, prefix)
             tree = index.write_tree(git)
             if tree == before:
                 continue  # HEAD has this change already
-            commit = git.create_commit(None, signature, signature, message, tree, [commit])
-            before = tree
-        if commit == start.id:
+            commit = start.id if trial else git.create_commit(None, signature, signature, step.message, tree, [commit])
+            before, changes = tree, True
+        if not changes:
             raise UsageError("HEAD of the source holds every kept change already")
-        git.references.create(ref, commit)
+        if not trial:
+            git.references.create(ref, commit)
     return str(commit)
 
 
-def put(repo: Repository, candidate: str, git: pygit2.Repository, index: pygit2.Index, prefix: str) -> None:
-    """Make one candidate's change in an index of another repository."""
-    parent = repo.parent(candidate)
-    if parent is None:
-        raise HarnessError(f"commit {candidate[:12]} has no parent, so it is no candidate's change")
+def put(repo: Repository, step: Step, git: pygit2.Repository, index: pygit2.Index, prefix: str) -> None:
+    """Make one step's change in an index of another repository."""
+    parent, candidate = step.before, step.after
     old, new = repo.entries(parent), repo.entries(candidate)
     for delta in tree_diff(repo.tree(parent), repo.tree(candidate)).deltas:
         name = delta.new_file.path or delta.old_file.path

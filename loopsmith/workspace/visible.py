@@ -48,7 +48,8 @@ def programs(private: Collection[Path]) -> tuple[Path, ...]:
 
 def packages(source: Path) -> tuple[Path, ...]:
     """What is installed in a source folder: virtual environments, and packages of Node."""
-    return tuple(path for path in source.iterdir() if path.name == "node_modules" or (path / "pyvenv.cfg").is_file())
+    inside = source.iterdir() if source.is_dir() else ()
+    return tuple(path for path in inside if path.name == "node_modules" or (path / "pyvenv.cfg").is_file())
 
 
 def behind(program: Path) -> tuple[Path, ...]:

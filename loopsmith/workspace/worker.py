@@ -32,7 +32,13 @@ class WorkerWorkspace:
         return self.path.with_name(self.path.name + ".tmp")
 
     async def shell(
-        self, command: str, timeout: float, *, env: Mapping[str, str] | None = None, log: str | None = None
+        self,
+        command: str,
+        timeout: float,
+        *,
+        env: Mapping[str, str] | None = None,
+        log: str | None = None,
+        stdin: bytes | None = None,
     ) -> Completed:
         """As the protocol says; `env` are variables beside those of every command, `log` a file's name in scratch."""
         self.tmp.mkdir(exist_ok=True)
@@ -51,6 +57,7 @@ class WorkerWorkspace:
             timeout=timeout,
             log=self.scratch / (log or f"shell-{next(self._numbers)}.log"),
             mark=self.mark,
+            stdin=stdin,
             limits=self.sandbox.limits,
             folders=(self.tmp,),
         )

@@ -4,19 +4,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgresql_server import PostgreSQL, find_programs, serving
 
 from loopsmith.records import Campaign, Candidate, Slot
 from loopsmith.tracker import Store, open_store
 
-# name -> the URL of a fresh, empty database of that kind. A new backend is one more line.
-BACKENDS: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder / 'tracker.db'}",
-}
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server of the tests' own, without network."""
+    if (programs := find_programs()) is None:
+        pytest.skip("PostgreSQL is not installed")
+    with serving(programs) as server:
+        yield server
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=["sqlite", "postgresql"])
 def tracker_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return BACKENDS[request.param](tmp_path)
+    """The URL of a database of each kind, without campaigns."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tracker.db'}"
+    return str(request.getfixturevalue("postgresql").database())
 
 
 @pytest.fixture

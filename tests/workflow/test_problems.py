@@ -14,7 +14,7 @@ from loopsmith.workflow import load
 
 TOP = (
     "there are name, objective, workspace, verify, calibrate, repeats, decide, budget, search, agent, roles, "
-    "guardrails, memory, hooks, sandbox"
+    "guardrails, memory, hooks, notify, observe, sandbox"
 )
 
 
@@ -92,6 +92,20 @@ EXTRA = [
      "5: `roles.planner.model`: its kind is openai or anthropic, and its other keys are those of such an agent"),
     ("search: {plan: true}\nroles: {planner: off}",
      "6: `roles`: search.plan is the earlier name of roles.planner; give only roles.planner"),
+    ("notify: {on: [kept]}", "5: `notify` item 1: say how: give a command, a webhook, or desktop: true"),
+    ("notify: {webhok: $X}", "5: unknown key `notify.webhok` item 1; did you mean `notify.webhook` item 1?"),
+    ("notify: {webhook: hooks.example.org/x}",
+     "5: `notify.webhook` item 1: it is not a URL; it starts with http:// or https://"),
+    ("notify: [{desktop: true}, {desktop: true, on: [keep]}]",
+     "5: `notify.on` item 2 item 1 must be `kept`, `quarantined`, `stalled`, `budget`, `finished` or `failed`, not "
+     "`keep`"),
+    ("notify: desktop", "5: `notify` must be a list, such as [a, b], not the text `desktop`"),
+    ("observe: mlfow", "5: `observe.mlfow`: `mlfow` is not installed; did you mean `mlflow`?"),
+    ("observe: [otel, otel]", "5: `observe`: otel is given twice"),
+    ("observe: {wandb: {mode: of}}", "5: `observe.wandb.mode` must be `online` or `offline`, not `of`"),
+    ("observe: {mlflow: {experimnt: x}}",
+     "5: unknown key `observe.mlflow.experimnt`; did you mean `observe.mlflow.experiment`?"),
+    ("observe:\n  mlflow:", "6: `observe.mlflow`: it has no value; write {} for its defaults"),
     ("search: {workers: 0}", "5: `search.workers` must be at least 1, not `0`"),
     ("sandbox: on", "5: `sandbox` must be `auto`, `required` or `off`, not `on`"),
     ("guardrails: {network: no}", "5: `guardrails.network` must be `none`, `verifier` or `allow`, not `no`"),

@@ -250,3 +250,12 @@ def test_the_workflows_are_valid_and_the_tuner_finds_their_constants(path):
 @pytest.mark.parametrize("name", ["build.py", "roofline.c"])
 def test_the_template_builds_as_the_examples_do(name):
     assert (TEMPLATE / name).read_bytes() == (KERNELS / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("copy", "original"),
+    [("build.py", "build.py"), ("roofline.c", "roofline.c"), ("kernel.c", "matmul/kernel.c")],
+)
+def test_the_template_s_copies_are_the_example_s_files(copy, original):
+    """A template is copied out of the package whole, so that it cannot share files with the example."""
+    assert (TEMPLATE / copy).read_bytes() == (KERNELS / original).read_bytes()

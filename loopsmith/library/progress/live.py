@@ -1,18 +1,19 @@
 """The live view on a terminal: a line for each worker, the best so far, the budget."""
 
-import time
+from datetime import UTC, datetime
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from loopsmith.campaign.context import Context
 from loopsmith.library.progress.view import View
 from loopsmith.report import outcome, spent, tried, waiting
+from loopsmith.watch.panes import activity_lines, forecast_line
 
 REFRESH = 4  # times a second
+BELOW = 6  # rows for what stands below the workers
 
 
 class LiveView(View):
@@ -38,13 +39,17 @@ class LiveView(View):
         self.console.print(markup, highlight=False, soft_wrap=False, overflow="ellipsis", no_wrap=True)
 
     def render(self) -> RenderableType:
-        now, view = time.monotonic(), self.status()
-        table = Table.grid(padding=(0, 1))
-        for number, (began, text) in sorted(self.lines.items()):
-            table.add_row(
-                Text(f"c{number}", style="bold"), Text(f"{now - began:4.0f} s", style="dim"), Text(text, no_wrap=True)
-            )
+        now, view = datetime.now(UTC), self.status()
+        lines = activity_lines(self.activity(), now)
+        room = max(1, self.console.height - BELOW)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], Text(f"and {len(lines) - room + 1} more: see `loopsmith watch`", style="dim")]
         head = Text(f"{self.note}  ", style="bold")
         head.append(f"{tried(view)}; {spent(view)}", style="dim")
         limits = Text(waiting(view), style="yellow")
-        return Group(table, head, *([limits] if limits else []), Text(outcome(view), style="green"))
+        forecast = forecast_line(view, now)
+        forecast.stylize("dim")
+        below = (head, *([limits] if limits else []), Text(outcome(view), style="green"), forecast)
+        for line in (*lines, *below):
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(*lines, *below)

@@ -1,6 +1,7 @@
 """Progress in a notebook: one place below the cell, which changes while the campaign runs."""
 
 import time
+from datetime import UTC, datetime
 from html import escape
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,7 @@ from rich.text import Text
 from loopsmith.campaign.context import Context
 from loopsmith.library.progress.view import View
 from loopsmith.report import outcome, spent, tried, waiting
+from loopsmith.watch.panes import activity_lines
 
 SENTENCES = 8  # the newest, that are shown
 REFRESH = 1.0  # seconds between two pictures
@@ -29,7 +31,7 @@ class NotebookView(View):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        self.note, self.lines, self._read_at = "ended", {}, 0.0
+        self.note, self._read_at = "ended", 0.0
         self._html = self.render()
 
     def say(self, markup: str) -> None:
@@ -48,7 +50,7 @@ class NotebookView(View):
 
     def render(self) -> str:
         view = self.status()
-        rows = [f"c{number} {text}" for number, (_, text) in sorted(self.lines.items())]
+        rows = [line.plain for line in activity_lines(self.activity(), datetime.now(UTC))]
         parts = [
             f"<b>{escape(outcome(view))}</b>",
             f"{escape(self.note)}: {escape(tried(view))}; {escape(spent(view))}",

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from loopsmith.campaign.calibration import noise_words
 from loopsmith.campaign.context import Context
+from loopsmith.live import Activity
 from loopsmith.records import Candidate
 from loopsmith.report import status
 from loopsmith.workflow.quote import one_line
@@ -33,7 +34,6 @@ class View:
 
     def __init__(self, context: Context):
         self.context = context
-        self.lines: dict[int, tuple[float, str]] = {}  # candidate: when its line began, what it does
         self.note = "measuring the baseline"
         self._status: dict[str, Any] = {}
         self._read_at = 0.0
@@ -82,26 +82,11 @@ class View:
         if candidate is None:
             return
         if name in DONE:
-            self.lines.pop(candidate.number, None)
             self.decided(candidate, data)
-        else:
-            began = self.lines.get(candidate.number, (time.monotonic(), ""))[0]
-            self.lines[candidate.number] = (began, self.words(name, candidate, data))
 
-    def words(self, name: str, candidate: Candidate, data: dict[str, Any]) -> str:
-        match name:
-            case "worker.progress":
-                return f"working: {one_line(data['text'], 60)}"
-            case "worker.started" | "worker.called":
-                return self.lines.get(candidate.number, (0.0, ""))[1] or "working"
-            case "candidate.generated":
-                return f"waits for the verifier: {one_line(candidate.hypothesis, 60)}"
-            case "candidate.confirming":
-                return f"confirming in {data['pairs']} pairs at most: {one_line(candidate.hypothesis, 60)}"
-            case "verifier.ran":
-                return f"{data['phase']}, {data['side']} run done: {one_line(candidate.hypothesis, 60)}"
-            case _:
-                return f"{name.rpartition('.')[2]}: {one_line(candidate.hypothesis, 60)}"
+    def activity(self) -> tuple[Activity, ...]:
+        """What goes on now; from any thread."""
+        return tuple(self.context.board.now.values())
 
     def decided(self, candidate: Candidate, data: dict[str, Any]) -> None:
         verdict = str(data.get("verdict", ""))

@@ -1,0 +1,128 @@
+"""Whoever else is told of a campaign while it runs: observers, people, and the command after each decision.
+
+They get what happens from `context.observers`, and can neither hold the campaign up nor end it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import wraps
+from typing import Any
+
+from loopsmith import log
+from loopsmith.campaign.after_decision import AfterDecision
+from loopsmith.campaign.context import Context
+from loopsmith.errors import HarnessError
+from loopsmith.observers.audience import FAILED, Audience
+from loopsmith.observers.notify import Notifier
+from loopsmith.observers.notify.message import where
+from loopsmith.observers.watched import WatchedCampaign
+from loopsmith.search.budget import End
+
+START = 20.0  # seconds that the campaign waits for its observers to begin; processes that they start come first then
+LAST_WORD = 8.0  # seconds that messages are tried for after the campaign has ended
+DRAIN = 10.0  # seconds for all of them together to come to their end
+PROMPT = 0.5  # seconds of it that nothing is said of
+LOOK = 0.02
+
+Run = Callable[[Context], Coroutine[Any, Any, End]]
+
+
+def told(run: Run) -> Run:
+    """A campaign's run, with everybody told of it who is to be."""
+
+    @wraps(run)
+    async def running(context: Context) -> End:
+        async with outside(context), after_decisions(context):
+            return await run(context)
+
+    return running
+
+
+async def decisions_told(context: Context) -> None:
+    """Wait for the command after each decision, where there is one."""
+    if context.drained is not None:
+        await context.drained()
+
+
+@asynccontextmanager
+async def after_decisions(context: Context) -> AsyncIterator[None]:
+    """Run `hooks.after_decision` while in the block."""
+    script = context.settings.hooks.after_decision
+    if script is None:
+        yield
+        return
+    hook = AfterDecision(context, script)
+    context.drained = hook.drained
+    context.observers.append(hook.observe)
+    try:
+        hook.resume()
+        yield
+        await hook.drained()
+    finally:
+        context.observers.remove(hook.observe)
+        await hook.cancel()
+
+
+@asynccontextmanager
+async def outside(context: Context) -> AsyncIterator[None]:
+    """Tell observers and people while in the block, and afterwards for a few seconds what is left to tell."""
+    listening = True
+
+    def tell(name: str, **data: Any) -> None:
+        """From any thread; a tracker that cannot be written is the campaign's to notice."""
+        if listening:
+            with suppress(HarnessError):
+                context.store.record_event(context.id, name, **data)
+            log.info(name, campaign=context.id, **data)
+
+    view = WatchedCampaign(context.id, context.store, context.state.root)
+    audience = Audience(context.outsiders, view, tell) if context.outsiders else None
+    notifier = None
+    if context.targets:
+        place = where(context.campaign, context.state.root, context.workflow.state)
+        notifier = Notifier(
+            context.targets,
+            view,
+            context.store,
+            lambda: context.settings,
+            where=place,
+            tell=tell,
+            last_word=LAST_WORD,
+        )
+    heard = [part.observe for part in (audience, notifier) if part is not None]
+    try:
+        if audience:
+            audience.feed.start()
+            await until(audience.feed.begun.is_set, START)
+        if notifier:
+            notifier.start()
+        context.observers += heard
+        yield
+    finally:
+        for each in heard:
+            if each in context.observers:
+                context.observers.remove(each)
+        for part in (audience, notifier):
+            if part is not None:
+                part.close()
+        await until(lambda: all_done(audience, notifier), PROMPT)
+        if not all_done(audience, notifier):
+            context.show("campaign.stopping", hint=f"sending what is left to tell, for at most {DRAIN:g} s")
+            await until(lambda: all_done(audience, notifier), DRAIN - PROMPT)
+        if audience and not audience.done:
+            for name in audience.members:
+                tell(FAILED, observer=name, reason=f"did not end within {DRAIN:g} s; what it had not sent is lost")
+        listening = False
+
+
+def all_done(*parts: Audience | Notifier | None) -> bool:
+    return all(part.done for part in parts if part is not None)
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until it holds, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK)
