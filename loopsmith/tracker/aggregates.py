@@ -161,7 +161,7 @@ class Aggregates(Verbs):
             width = -(-(high - low + 1) // bins)
             part = ((D.id - low) // literal(width, Integer)).label("part")
             query = select(part, D.verdict, func.count().label("count"))
-            query = query.where(D.campaign_id == campaign_id).group_by(part, D.verdict)
+            query = query.where(D.campaign_id == campaign_id).group_by("part", D.verdict)
             mix: dict[int, dict[str, int]] = {}
             for row in connection.execute(query):
                 mix.setdefault(row.part, {})[row.verdict] = row[2]
@@ -177,13 +177,14 @@ class Aggregates(Verbs):
             number = func.coalesce(number_in(U.round_id, campaign_id, "r"), 0)
             part = (number + literal(width - 1, Integer)) // literal(width, Integer)
             query = select(
+                part.label("part"),
                 func.min(number).label("first"),
                 func.max(number).label("last"),
                 func.count().label("calls"),
                 func.sum(U.input_tokens + U.output_tokens).label("tokens"),
                 func.sum(U.cost_usd).label("cost_usd"),
             )
-            query = query.where(whole(U.campaign_id, campaign_id)).group_by(part).order_by(part)
+            query = query.where(whole(U.campaign_id, campaign_id)).group_by("part").order_by("part")
             rows = connection.execute(query).all()
             lasts = select(R.number, R.created_at).where(
                 R.campaign_id == campaign_id, R.number.in_([row.last for row in rows])
@@ -198,12 +199,12 @@ class Aggregates(Verbs):
         p = materialized("planned", select(C.number, category, decided).where(whole(C.campaign_id, campaign_id))).c
         number = number_in(U.candidate_id, campaign_id).label("number")
         used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
-        u = materialized("used", used.group_by(number)).c
+        u = materialized("used", used.group_by("number")).c
         sums = select(p.category, func.sum(p.decided).label("tried"), func.sum(u.cost).label("cost"))
         sums = sums.outerjoin_from(p.number.table, u.number.table, u.number == p.number)
         gains = select(category, func.count().label("kept"), func.sum(D.effect_mean), func.max(D.effect_mean))
         gains = gains.join(tables.decision, D.candidate_id == C.id)
-        gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by(category)
+        gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by("category")
         with self._database.reading() as connection:
             rows = connection.execute(sums.where(p.category != "").group_by(p.category)).all()
             kept = {row[0]: row[1:] for row in connection.execute(gains)} if rows else {}
@@ -260,7 +261,8 @@ def to_branch(row: AnyRow) -> Branch:
 
 def to_spending(row: AnyRow, start: datetime | None, at: datetime | None) -> Spending:
     seconds = max(0.0, (at - start).total_seconds()) if start and at else 0.0
-    return Spending(**row._mapping, at=at, seconds=seconds)
+    fields = {name: value for name, value in row._mapping.items() if name != "part"}
+    return Spending(**fields, at=at, seconds=seconds)
 
 
 def earned_by(category: str, tried: int, kept: Sequence[Any], cost: float | None) -> Earned:
