@@ -59,7 +59,7 @@ def ago(moment: datetime) -> str:
     if seconds < 5:
         return "just now"
     if seconds < 86400:
-        return f"{format_duration(seconds, 1)} ago"
+        return f"{format_duration(int(seconds), 1)} ago"
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
