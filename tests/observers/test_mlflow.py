@@ -8,11 +8,19 @@ from loopsmith import workflow
 mlflow = pytest.importorskip("mlflow", reason="pip install 'loopsmith[mlflow]'")
 
 
-def test_a_campaign_is_one_run_that_goes_on_with_settings_numbers_patches_and_report(tmp_path, monkeypatch, loopsmith):
+def test_a_campaign_is_one_run_that_goes_on_with_settings_numbers_patches_and_report(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = write_source(tmp_path, agent=setting_x(12, 15, 9, 40), observe="mlflow")
     run(path, "budget.rounds=1")
-    assert loopsmith("run", path, "--set", "budget.rounds=2").code == 0
+
+    def with_report(context):
+        def leave():
+            context.state.report(context.id).mkdir(parents=True)
+            (context.state.report(context.id) / "report.html").write_text("gained 300 %")
+
+        context.at_end.append(leave)
+
+    run(path, "budget.rounds=2", before=with_report)
     state = workflow.load(path).state
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{state}/mlflow.db")
     experiment = client.get_experiment_by_name("tiny")
