@@ -104,7 +104,7 @@ class Points(Verbs):
     def cost_by_round(self, campaign_id: str) -> dict[int, float]:
         """Dollars by round's number; what belongs to none is under 0. Open reservations count in full."""
         number = func.coalesce(number_of(U.round_id, campaign_id, ".r"), 0).label("number")
-        query = select(number, func.sum(U.cost_usd)).where(U.campaign_id == campaign_id)
+        query = select(number, func.sum(U.cost_usd)).where(func.coalesce(U.campaign_id, "") == campaign_id)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by("number").order_by("number"))}
 
