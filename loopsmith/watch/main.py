@@ -20,7 +20,7 @@ from loopsmith.watch.feed import Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.reading import Reading
-from loopsmith.watch.shell import Place, Shell
+from loopsmith.watch.shell import Shell
 from loopsmith.watch.table import Candidates
 from loopsmith.watch.text import plain
 from loopsmith.watch.views import CurvePane, EventLines
@@ -260,16 +260,12 @@ class Main(Screen[None]):
     def on_candidates_moved(self, moved: Candidates.Moved) -> None:
         self._title()
 
-    def on_candidates_opened(self, opened: Candidates.Opened) -> None:
-        self.app.open_candidate(Place(opened.candidate_id, self.table.cursor))
-
-    def place(self, index: int) -> Place | None:
-        """The candidate at a row, if it is read already; the cursor goes there."""
-        row = self.table.row(index)
-        if row is None:
-            return None
-        self.table.action_move(index - self.table.cursor)
-        return Place(row.id, index)
+    def neighbour(self, by: int) -> str | None:
+        """The candidate so many rows below the cursor, which goes there; None while it is not read."""
+        before = self.table.cursor
+        self.table.action_move(by)
+        row = self.table.current
+        return row.id if row and self.table.cursor != before else None
 
     def _title(self) -> None:
         query, table = self.table.query_now, self.table

@@ -135,12 +135,12 @@ class Candidates(ScrollView, can_focus=True):
             return
         self._asked.discard(number)
         grown = page.total - self.total if self._loaded else 0
-        follows = self.cursor == 0 and round(self.scroll_y) == 0
+        follows = self.cursor == 0 and round(self.scroll_y) == 0 and self.screen.is_current
         newest_first = query.sort is SortKey.NUMBER and query.descending
         self.total, self._loaded = page.total, True
         self._pages[number] = page.rows
         self.virtual_size = Size(self.size.width, self.total + 1)
-        if grown and not follows:
+        if not follows and self._selected and not (self.current and self.current.id == self._selected):
             self._stay_with_selected(grown if newest_first else 0)
         self.cursor = min(self.cursor, max(0, self.total - 1))
         if current := self.current:

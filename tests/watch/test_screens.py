@@ -232,16 +232,16 @@ def test_without_utf8_everything_is_ascii_and_without_colour_nothing_has_one(dri
 
 def test_the_screen_says_who_does_what_since_when_and_holding_what(drive, goes_on):
     goes_on(
-        ("c7", "working", "edits kernel.c", (), 65),
-        ("c5", "measuring", "screen run 1", ("core 3",), 4),
-        ("c6", "queued", "waits to be screened", (), 130),
+        ("c7", "working", "edits kernel.c", (), 7265),
+        ("c5", "measuring", "screen run 1", ("core 3",), 3605),
+        ("c6", "queued", "waits to be screened", (), 90010),
     )
 
     async def scene(view):
         for row in (
-            r"measuring c5 +4s  core 3, screen run 1",
-            r"working +c7 +1m 5s  edits kernel.c",
-            r"queued +c6 +2m 10s  waits to be screened",
+            r"measuring c5 +1h  core 3, screen run 1",
+            r"working +c7 +2h 1m  edits kernel.c",
+            r"queued +c6 +1d 1h  waits to be screened",
         ):
             assert re.search(row, view.screen), (row, view.screen)
         assert "now: 1 working, 1 measuring, 1 queued" in view.screen
@@ -384,9 +384,10 @@ def test_a_review_works_from_the_candidate_too(drive, source):
         await view.until("quarantined: ")
         assert isinstance(view.app.screen, Detail)
         await view.press("a", "y")
-        await view.until("c4")
-        await view.press("escape")
+        await view.until("approved")
         await view.look()
+        await view.until(" kept ")
+        await view.press("escape")
         await view.until("score 10 -> 500")
 
     drive(scene)
