@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from loopsmith.campaign.replicates import NEWEST
+from loopsmith.campaign.measure.replicates import NEWEST
 from loopsmith.campaign.round import FINALISTS
 from loopsmith.records import Decision, Verdict
 from loopsmith.verify import noise as noises

@@ -16,8 +16,8 @@ from loopsmith.cli.find import find_campaign
 from loopsmith.errors import LoopsmithError
 from loopsmith.records import Campaign
 from loopsmith.report import status
-from loopsmith.report.curve import Curve, curve
-from loopsmith.report.figure import figure
+from loopsmith.report.progress.curve import Curve, curve
+from loopsmith.report.progress.figure import figure
 from loopsmith.tracker import Store
 from loopsmith.workflow import format_duration
 

@@ -24,7 +24,7 @@ from sqlalchemy import insert
 from loopsmith.campaign.state import StateFolder
 from loopsmith.records import Phase, Run, Status
 from loopsmith.tracker import open_store, tables
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 from loopsmith.watch.feed import Feed, Source
 
 ENDS = (Status.DISCARDED, Status.DISCARDED, Status.DISCARDED, Status.FAILED, Status.CRASHED, Status.REJECTED)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from loopsmith.campaign import asking, steering
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.live import asking, steering
 from loopsmith.live import Request, RequestKind
 from loopsmith.tracker import open_store
 

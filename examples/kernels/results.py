@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from loopsmith.report.curve import curve
-from loopsmith.report.figure import figure
+from loopsmith.report.progress.curve import curve
+from loopsmith.report.progress.figure import figure
 from loopsmith.tracker import open_store
 
 HEADER = (

@@ -5,19 +5,19 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from loopsmith.campaign.activity import shown
-from loopsmith.campaign.calibration import calibrate
-from loopsmith.campaign.canaries import try_canaries
 from loopsmith.campaign.clock import clock
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.live.activity import shown
+from loopsmith.campaign.live.reload import Watched, reload
+from loopsmith.campaign.live.steering import hear, steered
+from loopsmith.campaign.live.telling import told
+from loopsmith.campaign.measure.calibration import calibrate
+from loopsmith.campaign.measure.canaries import try_canaries
 from loopsmith.campaign.observation import used, value_of
 from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
-from loopsmith.campaign.reload import Watched, reload
 from loopsmith.campaign.round import run_round
-from loopsmith.campaign.steering import hear, steered
 from loopsmith.campaign.stop import Stopped
-from loopsmith.campaign.telling import told
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
 from loopsmith.records import CampaignStatus
 from loopsmith.search.budget import End, campaign_end, limit_end

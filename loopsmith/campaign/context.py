@@ -10,10 +10,10 @@ from typing import Any
 from loopsmith import log
 from loopsmith.agents.model import Model
 from loopsmith.agents.recording import Tape
-from loopsmith.campaign.board import Board
-from loopsmith.campaign.leases import Leases
-from loopsmith.campaign.overrides import Override
-from loopsmith.campaign.pause import Pause
+from loopsmith.campaign.live.board import Board
+from loopsmith.campaign.live.overrides import Override
+from loopsmith.campaign.live.pause import Pause
+from loopsmith.campaign.measure.leases import Leases
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import LimitReached

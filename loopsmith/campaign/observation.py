@@ -2,9 +2,9 @@
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.feedback import with_feedback
-from loopsmith.campaign.hints import in_briefs
-from loopsmith.campaign.profiling import known_profile
-from loopsmith.campaign.replicates import known_runs, level_of
+from loopsmith.campaign.live.hints import in_briefs
+from loopsmith.campaign.measure.replicates import known_runs, level_of
+from loopsmith.campaign.roles.profiling import known_profile
 from loopsmith.records import Candidate, Phase, Reflection, Status
 from loopsmith.search.brief import Situation
 from loopsmith.search.budget import Used

@@ -11,14 +11,14 @@ from typing import Any
 
 from loopsmith import agents, log, observers
 from loopsmith.agents.recording import Tape
-from loopsmith.campaign.asking import begin_run
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.live.asking import begin_run
+from loopsmith.campaign.live.overrides import CHANGED, Override, ended, overrides, standing
 from loopsmith.campaign.lock import exclusive
-from loopsmith.campaign.overrides import CHANGED, Override, ended, overrides, standing
-from loopsmith.campaign.profiling import check_profiler
-from loopsmith.campaign.providers import watch
+from loopsmith.campaign.measure.leases import Leases
 from loopsmith.campaign.recovery import recover
+from loopsmith.campaign.roles.profiling import check_profiler
+from loopsmith.campaign.roles.providers import watch
 from loopsmith.campaign.state import StateFolder
 from loopsmith.campaign.stop import Stop
 from loopsmith.errors import WorkflowError

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from loopsmith.campaign.casting import cast
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.generate.casting import cast
 from loopsmith.campaign.observation import gain_of
 from loopsmith.campaign.parents import choose_starts
-from loopsmith.campaign.planning import hypotheses, with_plans
-from loopsmith.campaign.profiling import profile
+from loopsmith.campaign.roles.planning import hypotheses, with_plans
+from loopsmith.campaign.roles.profiling import profile
 from loopsmith.records import Candidate, Round, Status
 from loopsmith.search.policy import plan_slots
 

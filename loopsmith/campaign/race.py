@@ -1,8 +1,8 @@
 """Race: the first candidate of a round that screens better by a margin ends the round's other workers."""
 
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.measure.replicates import level_of, noise_of
 from loopsmith.campaign.observation import gain_of
-from loopsmith.campaign.replicates import level_of, noise_of
 from loopsmith.campaign.stop import Stop
 from loopsmith.records import Candidate, Decision, Round, Status, Verdict
 from loopsmith.search.budget import End

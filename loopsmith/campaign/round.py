@@ -3,17 +3,17 @@
 import asyncio
 from dataclasses import replace
 
-from loopsmith.campaign.confirmation import confirm
 from loopsmith.campaign.context import Context
-from loopsmith.campaign.generation import decide, generate
-from loopsmith.campaign.holdout import hold_out
-from loopsmith.campaign.learning import learn
+from loopsmith.campaign.generate.generation import decide, generate
+from loopsmith.campaign.live.telling import decisions_told
+from loopsmith.campaign.measure.confirmation import confirm
+from loopsmith.campaign.measure.holdout import hold_out
+from loopsmith.campaign.measure.screening import screen
 from loopsmith.campaign.observation import gain_of, observe
 from loopsmith.campaign.race import Race
-from loopsmith.campaign.reviewing import doubted
-from loopsmith.campaign.screening import screen
+from loopsmith.campaign.roles.learning import learn
+from loopsmith.campaign.roles.reviewing import doubted
 from loopsmith.campaign.stop import Stopped
-from loopsmith.campaign.telling import decisions_told
 from loopsmith.records import Candidate, Decision, Round, Status, Verdict
 from loopsmith.search.brief import Situation
 

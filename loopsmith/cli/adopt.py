@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loopsmith.campaign.leases import machine_gpus
+from loopsmith.campaign.measure.leases import machine_gpus
 from loopsmith.errors import UsageError, WorkflowError
 from loopsmith.workflow.adopt import Draft, draft
 from loopsmith.workflow.load import read_text

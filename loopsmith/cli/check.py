@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from loopsmith import agents, log, observers, workflow
-from loopsmith.campaign.calibration import calibrate, findings, noise_words
-from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.measure.calibration import calibrate, findings, noise_words
+from loopsmith.campaign.measure.leases import Leases
 from loopsmith.campaign.opening import open_campaign
-from loopsmith.campaign.profiling import check_profiler
+from loopsmith.campaign.roles.profiling import check_profiler
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
-from loopsmith.report.files import ALL, ReportFormat, write_report
-from loopsmith.report.morning import morning
+from loopsmith.report.morning.files import ALL, ReportFormat, write_report
+from loopsmith.report.morning.report import morning
 
 
 def report(

@@ -131,7 +131,7 @@ def asked(found: Found, kind: RequestKind, data: Mapping[str, Any] | None = None
         UsageError: it refuses, or nobody is there who could do it.
         HarnessError: it does not answer, and what was asked cannot wait.
     """
-    from loopsmith.campaign import asking
+    from loopsmith.campaign.live import asking
 
     elsewhere = found.elsewhere
     request = asking.ask(found.store, found.campaign, kind, data, by=BY, state=found.state, elsewhere=elsewhere)

@@ -26,8 +26,8 @@ from loopsmith.errors import UsageError
 from loopsmith.workflow import MinEffect
 
 if TYPE_CHECKING:
-    from loopsmith.campaign.picking import Picked
-    from loopsmith.campaign.remeasure import Remeasuring
+    from loopsmith.campaign.taking.picking import Picked
+    from loopsmith.campaign.taking.remeasure import Remeasuring
 
 T = TypeVar("T")
 WORSE = 1  # exit code: shown to be worse, or failed
@@ -75,7 +75,7 @@ def apply(
     new: NewOption = False,
 ) -> None:
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    from loopsmith.campaign.taking import take
+    from loopsmith.campaign.taking.take import take
     from loopsmith.report.taking import taken as words
 
     measured = pick is not None or minimize
@@ -114,7 +114,7 @@ def apply(
 
 def chosen(found: Found, names: Sequence[str] | None) -> "Picked":
     """The kept changes of these names, or all of them."""
-    from loopsmith.campaign import picking
+    from loopsmith.campaign.taking import picking
 
     if names is not None:
         return picking.pick(found.store, found.repository, found.campaign, names)
@@ -125,8 +125,8 @@ def announce(
     lab: "Remeasuring", picked: "Picked", margin: MinEffect | None, repeats: int | None, *, minimize: bool
 ) -> None:
     """Say what taking will cost, before it begins."""
-    from loopsmith.campaign import minimizing
-    from loopsmith.campaign.comparing import cost_words
+    from loopsmith.campaign.taking import minimizing
+    from loopsmith.campaign.taking.comparing import cost_words
     from loopsmith.workspace.hunks import hunks
 
     for note in lab.notes:
@@ -157,9 +157,9 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a candidate, a folder or a git ref against the baseline, with the campaign's verifier."""
-    from loopsmith.campaign import verifying
-    from loopsmith.campaign.comparing import cost_words
-    from loopsmith.campaign.target import find_target
+    from loopsmith.campaign.taking import verifying
+    from loopsmith.campaign.taking.comparing import cost_words
+    from loopsmith.campaign.taking.target import find_target
 
     with measuring(workflow, state, tracker, campaign) as (_, lab):
         target = find_target(lab, what)
@@ -186,8 +186,8 @@ def ablate(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what each kept change contributes in the final state, by measuring that state without it."""
-    from loopsmith.campaign import ablation
-    from loopsmith.campaign.comparing import cost_words
+    from loopsmith.campaign.taking import ablation
+    from loopsmith.campaign.taking.comparing import cost_words
 
     with measuring(workflow, state, tracker, campaign, again=new) as (_, lab):
         runs = ablation.expected_runs(lab, repeats)
@@ -205,7 +205,7 @@ def measuring(
     Raises:
         UsageError: it runs, or there is none.
     """
-    from loopsmith.campaign.remeasure import refuse_running, reopen
+    from loopsmith.campaign.taking.remeasure import refuse_running, reopen
 
     refuse_running(state_folder(workflow, state))
     with find_campaign(workflow, state, tracker, campaign, writing=True) as found:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from loopsmith import log
 from loopsmith.campaign.context import Context
-from loopsmith.report.files import write_report
-from loopsmith.report.morning import morning
+from loopsmith.report.morning.files import write_report
+from loopsmith.report.morning.report import morning
 
 
 def leave_report(context: Context) -> Path | None:

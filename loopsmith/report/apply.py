@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from loopsmith.campaign.comparing import Finding
-from loopsmith.campaign.picking import Kept, Picked, everything
+from loopsmith.campaign.taking.comparing import Finding
+from loopsmith.campaign.taking.picking import Kept, Picked, everything
 from loopsmith.errors import UsageError
 from loopsmith.records import Campaign, Candidate, Decision, Effect
 from loopsmith.report.gain import total_effect

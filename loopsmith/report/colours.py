@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from loopsmith.report.changes import LineKind, PatchLine
+from loopsmith.report.morning.changes import LineKind, PatchLine
 
 LANGUAGES = {
     "python": ".py .pyi",

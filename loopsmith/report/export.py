@@ -16,7 +16,7 @@ from loopsmith.observers import require
 from loopsmith.records import Campaign, Phase
 from loopsmith.tracker import Store
 from loopsmith.tracker.columns import Moment
-from loopsmith.tracker.extract import KNOWN, TABLES, json_text, table_named
+from loopsmith.tracker.reading.extract import KNOWN, TABLES, json_text, table_named
 from loopsmith.workflow.quote import one_line
 
 Format = Literal["tsv", "csv", "json", "parquet"]

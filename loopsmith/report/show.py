@@ -1,6 +1,6 @@
 """Everything that the tracker knows of one candidate, in words."""
 
-from loopsmith.campaign.hints import hints, marks
+from loopsmith.campaign.live.hints import hints, marks
 from loopsmith.records import Candidate, Measurement
 from loopsmith.search.memory import effect_words, lesson_words
 from loopsmith.search.policy import MERGE

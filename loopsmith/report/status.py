@@ -5,8 +5,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from loopsmith.campaign.pause import paused
-from loopsmith.campaign.reviewing import record_of
+from loopsmith.campaign.live.pause import paused
+from loopsmith.campaign.roles.reviewing import record_of
 from loopsmith.lessons import LessonKind
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
 from loopsmith.report.gain import ratio, total_effect

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from loopsmith.campaign.hints import hints
-from loopsmith.campaign.overrides import overrides
+from loopsmith.campaign.live.hints import hints
+from loopsmith.campaign.live.overrides import overrides
 from loopsmith.live import Hint, HintStatus, Request, RequestKind, RequestStatus
 from loopsmith.records import Campaign, Candidate, Status
 from loopsmith.search.memory import effect_words

@@ -1,10 +1,10 @@
 """What verifying, ablating and minimizing found, in words."""
 
-from loopsmith.campaign.ablation import Ablation, Part
-from loopsmith.campaign.comparing import Finding
-from loopsmith.campaign.minimizing import Minimized
-from loopsmith.campaign.taking import Taken
-from loopsmith.campaign.verifying import Hidden, Verification
+from loopsmith.campaign.taking.ablation import Ablation, Part
+from loopsmith.campaign.taking.comparing import Finding
+from loopsmith.campaign.taking.minimizing import Minimized
+from loopsmith.campaign.taking.take import Taken
+from loopsmith.campaign.taking.verifying import Hidden, Verification
 from loopsmith.records import Effect
 from loopsmith.search.memory import effect_words
 from loopsmith.verify.comparison import Standing

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loopsmith.live import Request, RequestKind
 from loopsmith.records import Event, Status
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 
 MOST = 1000  # rows of an answer
 

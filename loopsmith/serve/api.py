@@ -15,7 +15,7 @@ from loopsmith.lessons import Lesson
 from loopsmith.live import Activity, Page
 from loopsmith.live import Request as Asking
 from loopsmith.records import Campaign, Event
-from loopsmith.report.curve import Curve, curve
+from loopsmith.report.progress.curve import Curve, curve
 from loopsmith.serve import answers
 from loopsmith.serve.control import ask_for
 from loopsmith.serve.known import Known, known

@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from loopsmith.errors import LoopsmithError, TrackerError, UsageError, WorkflowError
 from loopsmith.live import RequestKind, RequestStatus
-from loopsmith.report.figure import STYLE
+from loopsmith.report.progress.figure import STYLE
 from loopsmith.serve import metrics
 from loopsmith.serve.answers import Problem
 from loopsmith.serve.api import OPERATIONS, ROOT, Operation, answered, body_of

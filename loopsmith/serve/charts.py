@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loopsmith.report.curve import Curve
+from loopsmith.report.progress.curve import Curve
 from loopsmith.serve.words import ORDER, mix_words
-from loopsmith.tracker.aggregates import Spending
+from loopsmith.tracker.reading.aggregates import Spending
 from loopsmith.workflow import format_duration, format_money
 
 HIGH = 100.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from loopsmith.campaign.asking import ask, listening, standing, wait_for_answer
+from loopsmith.campaign.live.asking import ask, listening, standing, wait_for_answer
 from loopsmith.live import Request, RequestKind
 from loopsmith.records import Campaign
 from loopsmith.serve.source import Source

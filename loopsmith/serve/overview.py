@@ -6,17 +6,17 @@ from typing import Any
 from markupsafe import Markup
 
 from loopsmith import report
-from loopsmith.campaign.hints import hints
+from loopsmith.campaign.live.hints import hints
 from loopsmith.live import RequestStatus
 from loopsmith.records import Campaign, CampaignStatus, Status
-from loopsmith.report.curve import Curve, curve
-from loopsmith.report.figure import Across, figure, legend
+from loopsmith.report.progress.curve import Curve, curve
+from loopsmith.report.progress.figure import Across, figure, legend
 from loopsmith.report.status import effect_of
 from loopsmith.serve import charts, tree
 from loopsmith.serve.site import Site
 from loopsmith.serve.words import path
 from loopsmith.tracker import Store
-from loopsmith.tracker.aggregates import Spending
+from loopsmith.tracker.reading.aggregates import Spending
 from loopsmith.workflow import format_count, format_duration, format_money
 
 POINTS = 700  # of the curve, beside the kept steps

@@ -12,13 +12,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from loopsmith import report
 from loopsmith.errors import HarnessError, UsageError
 from loopsmith.records import Campaign, Candidate, Status
-from loopsmith.report.figure import Across
+from loopsmith.report.progress.figure import Across
 from loopsmith.serve import diff
 from loopsmith.serve.known import Known, known
 from loopsmith.serve.overview import overview
 from loopsmith.serve.site import Site
 from loopsmith.serve.words import environment
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 
 PER_PAGE = 50
 EVENTS = 100

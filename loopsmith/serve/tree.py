@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from loopsmith.records import Status
 from loopsmith.serve.charts import Bar, stacked
-from loopsmith.tracker.aggregates import Branch
+from loopsmith.tracker.reading.aggregates import Branch
 
 HEAD, TAIL = 3, 9  # steps of a long trunk that are shown at once
 SIDE = 3  # side branches of a node

@@ -3,19 +3,19 @@
 from types import TracebackType
 from typing import Self
 
-from loopsmith.tracker.aggregates import Aggregates
-from loopsmith.tracker.browse import Browse
 from loopsmith.tracker.campaigns import Campaigns
 from loopsmith.tracker.candidates import Candidates
 from loopsmith.tracker.evidence import Evidence
-from loopsmith.tracker.extract import Extract
 from loopsmith.tracker.ledger import Ledger
 from loopsmith.tracker.live import Live
 from loopsmith.tracker.memory import Memory
-from loopsmith.tracker.points import Points
+from loopsmith.tracker.reading.aggregates import Aggregates
+from loopsmith.tracker.reading.browse import Browse
+from loopsmith.tracker.reading.extract import Extract
+from loopsmith.tracker.reading.points import Points
+from loopsmith.tracker.reading.tallies import Tallies
 from loopsmith.tracker.roles import Roles
 from loopsmith.tracker.rounds import Rounds
-from loopsmith.tracker.tallies import Tallies
 
 
 class Store(

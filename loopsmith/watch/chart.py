@@ -7,8 +7,8 @@ from dataclasses import replace
 from rich.text import Text
 
 from loopsmith.records import Verdict
-from loopsmith.report.curve import Curve
-from loopsmith.report.scale import Axis, drawn, labels, shown, ticks
+from loopsmith.report.progress.curve import Curve
+from loopsmith.report.progress.scale import Axis, drawn, labels, shown, ticks
 
 # The dots of a braille cell by row and column: https://www.unicode.org/charts/PDF/U2800.pdf
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from loopsmith.records import Status, Verdict
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 
 OPEN = tuple(status for status in Status if not status.final)
 ORDERS = {

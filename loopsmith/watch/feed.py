@@ -16,7 +16,7 @@ from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import LoopsmithError, TrackerError
 from loopsmith.live import Activity, Request
 from loopsmith.records import Campaign, Event
-from loopsmith.report.curve import Curve, curve
+from loopsmith.report.progress.curve import Curve, curve
 from loopsmith.tracker import Store, open_store
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice

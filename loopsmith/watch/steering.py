@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loopsmith.campaign.asking import ask, listening, standing, wait_for_answer
+from loopsmith.campaign.live.asking import ask, listening, standing, wait_for_answer
 from loopsmith.live import RequestKind
 from loopsmith.tracker import open_store
 from loopsmith.watch.feed import Source

@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from loopsmith.live import Overview, Page
 from loopsmith.records import Status
-from loopsmith.tracker.browse import SortKey
+from loopsmith.tracker.reading.browse import SortKey
 from loopsmith.watch.lines import BLANK, strip_of
 from loopsmith.watch.text import gain, number, plain, status_style, status_words
 from loopsmith.workflow import format_money

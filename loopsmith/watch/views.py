@@ -6,7 +6,7 @@ from typing import cast, overload
 from rich.text import Text
 
 from loopsmith.records import Event
-from loopsmith.report.curve import Curve
+from loopsmith.report.progress.curve import Curve
 from loopsmith.watch import chart, panes
 from loopsmith.watch.feed import Picture
 from loopsmith.watch.lines import Lines

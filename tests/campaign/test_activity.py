@@ -5,7 +5,7 @@ import threading
 from support import run, setting_x, write_source
 
 from loopsmith import workflow
-from loopsmith.campaign.board import Board
+from loopsmith.campaign.live.board import Board
 from loopsmith.live import Doing
 from loopsmith.tracker import open_store
 

@@ -9,7 +9,7 @@ from killing import FOREVER, killed_at
 from support import run, setting_x, write_source
 
 from loopsmith import workflow
-from loopsmith.campaign.after_decision import AfterDecision
+from loopsmith.campaign.live.after_decision import AfterDecision
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Sandbox
 

@@ -354,7 +354,7 @@ def test_no_key_reaches_worker_or_verifier(tmp_path, monkeypatch):
 
 
 def test_a_harness_failure_is_raised_and_the_campaign_can_be_resumed(tmp_path, monkeypatch):
-    from loopsmith.campaign import measuring
+    from loopsmith.campaign.measure import measuring
     from loopsmith.errors import HarnessError
 
     path = write_source(tmp_path, agent=setting_x(12, 13))

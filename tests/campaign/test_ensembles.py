@@ -11,7 +11,7 @@ from support import run, write_source
 from loopsmith import report, workflow
 from loopsmith.agents import build
 from loopsmith.agents.ensemble import with_names
-from loopsmith.campaign.casting import returns_of
+from loopsmith.campaign.generate.casting import returns_of
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.records import CampaignStatus, Status
 from loopsmith.search.casting import Return

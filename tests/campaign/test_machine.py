@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from loopsmith.campaign import machine
-from loopsmith.campaign.leases import Leases
+from loopsmith.campaign.measure import machine
+from loopsmith.campaign.measure.leases import Leases
 from loopsmith.workflow import Resources
 
 OTHER = """
 import asyncio, sys
-from loopsmith.campaign.machine import held
+from loopsmith.campaign.measure.machine import held
 
 async def main():
     count = int(sys.argv[1]) if sys.argv[1] != "all" else None

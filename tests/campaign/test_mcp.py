@@ -13,8 +13,8 @@ from support import run, setting_x, write_source
 
 from loopsmith import workflow as workflows
 from loopsmith.agents.mcp import TOKEN, ToolHost
+from loopsmith.campaign.generate.services import CampaignServices
 from loopsmith.campaign.opening import open_campaign
-from loopsmith.campaign.services import CampaignServices
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import LimitReached
 from loopsmith.records import Report

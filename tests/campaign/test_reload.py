@@ -7,7 +7,7 @@ from model_server import by_turn, calls, model_server
 from steer import events, heard, store_of, when
 from support import run, setting_x, write_source
 
-from loopsmith.campaign import reload, steering
+from loopsmith.campaign.live import reload, steering
 from loopsmith.live import RequestKind
 
 

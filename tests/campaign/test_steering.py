@@ -13,9 +13,9 @@ from steer import ask, events, heard, requests, store_of, when
 from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
-from loopsmith.campaign import asking, steering
 from loopsmith.campaign.campaign import run_campaign
-from loopsmith.campaign.hints import hints, marks, with_marks
+from loopsmith.campaign.live import asking, steering
+from loopsmith.campaign.live.hints import hints, marks, with_marks
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
@@ -266,7 +266,7 @@ def test_paused_time_does_not_count_and_a_stop_ends_a_paused_campaign(tmp_path, 
             running = asyncio.create_task(run_campaign(context))
             await until(lambda: waits(context))
             begun = context.pause._since
-            monkeypatch.setattr("loopsmith.campaign.pause.time.monotonic", lambda: begun + 100_000)
+            monkeypatch.setattr("loopsmith.campaign.live.pause.time.monotonic", lambda: begun + 100_000)
             ask(context, RequestKind.STOP)
             return await running
 

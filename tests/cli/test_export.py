@@ -18,8 +18,9 @@ from loopsmith.cli.export import put
 from loopsmith.errors import UsageError
 from loopsmith.report.datasette import metadata
 from loopsmith.report.export import export
-from loopsmith.tracker import extract, open_store, tables
-from loopsmith.tracker.extract import KNOWN
+from loopsmith.tracker import open_store, tables
+from loopsmith.tracker.reading import extract
+from loopsmith.tracker.reading.extract import KNOWN
 
 HOSTILE = '=HYPERLINK("http://evil.example","x"),\n+1\r"quoted"\t<script>'
 

@@ -112,7 +112,7 @@ def test_a_campaign_that_does_not_answer_is_told_of(tmp_path, loopsmith, monkeyp
     path = write_source(tmp_path, agent=setting_x(11, 12))
     tracker = tmp_path / "elsewhere.db"
     loopsmith("run", path, "--tracker", tracker)
-    monkeypatch.setattr("loopsmith.campaign.asking.PATIENCE", 0.0)
+    monkeypatch.setattr("loopsmith.campaign.live.asking.PATIENCE", 0.0)
     from loopsmith.records import CampaignStatus
     from loopsmith.tracker import open_store
 

@@ -16,7 +16,7 @@ from killing import FOREVER, killed_at
 from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
-from loopsmith.campaign import telling
+from loopsmith.campaign.live import telling
 from loopsmith.errors import BaselineError, WorkflowError
 from loopsmith.observers.notify import Notifier, build
 from loopsmith.observers.notify.delivery import Delivery

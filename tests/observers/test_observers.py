@@ -10,7 +10,7 @@ from support import run, setting_x, write_source
 
 import loopsmith.observers as module
 from loopsmith import workflow
-from loopsmith.campaign import telling
+from loopsmith.campaign.live import telling
 from loopsmith.errors import WorkflowError
 from loopsmith.observers.audience import ROOM, Audience
 from loopsmith.tracker import open_store

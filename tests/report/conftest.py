@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from loopsmith.report.morning import morning
+from loopsmith.report.morning.report import morning
 from loopsmith.tracker import open_store
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from filled import discarded, fill, kept
 
-from loopsmith.report.curve import curve
+from loopsmith.report.progress.curve import curve
 
 
 @pytest.mark.parametrize(("direction", "low", "high"), [("minimize", 88.0, 92.0), ("maximize", 108.0, 112.0)])

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import pytest
 from filled import discarded, fill, kept
 
-from loopsmith.report.curve import curve
-from loopsmith.report.figure import figure, legend
-from loopsmith.report.scale import labels, plain, ticks
+from loopsmith.report.progress.curve import curve
+from loopsmith.report.progress.figure import figure, legend
+from loopsmith.report.progress.scale import labels, plain, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>]]>&\x00\x1b[31m\ud800"

@@ -11,8 +11,8 @@ from support import run, setting_x, write_source
 
 import loopsmith as library
 from loopsmith.errors import UsageError
-from loopsmith.report import files
-from loopsmith.report.files import ReportFormat, write_report
+from loopsmith.report.morning import files
+from loopsmith.report.morning.files import ReportFormat, write_report
 
 NAMES = {"report.html", "report.md", "progress.png"}
 BWRAP = shutil.which("bwrap")

@@ -10,7 +10,7 @@ from support import run, setting_x, write_source
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import BaselineError
 from loopsmith.records import Phase, Run
-from loopsmith.report.morning import morning
+from loopsmith.report.morning.report import morning
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from filled import discarded, fill, kept
 
-from loopsmith.report.files import ReportFormat, write_report
+from loopsmith.report.morning.files import ReportFormat, write_report
 
 CHROMIUM = Path("/usr/bin/chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra dev")

@@ -11,9 +11,9 @@ import pytest
 from filled import discarded, fill, kept
 from markdown_it import MarkdownIt
 
-from loopsmith.report.changes import PatchLine, classed
 from loopsmith.report.colours import coloured
-from loopsmith.report.render import fenced, html, markdown, md, patch_block, span
+from loopsmith.report.morning.changes import PatchLine, classed
+from loopsmith.report.morning.render import fenced, html, markdown, md, patch_block, span
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=alert(1)> | **b** `c` [d](javascript:alert(2))\n# e"

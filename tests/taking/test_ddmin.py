@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from loopsmith.campaign.minimizing import ddmin, expected_trials
+from loopsmith.campaign.taking.minimizing import ddmin, expected_trials
 
 
 def reduced(pieces, needed):

@@ -7,7 +7,7 @@ import pytest
 from loopsmith.errors import UsageError
 from loopsmith.live import Activity, Doing, RequestKind, RequestStatus
 from loopsmith.records import Decision, Effect, Reflection, Report, Slot, Status, Usage, Verdict
-from loopsmith.tracker.browse import CUT, SortKey
+from loopsmith.tracker.reading.browse import CUT, SortKey
 
 MOMENT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 

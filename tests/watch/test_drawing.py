@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loopsmith.report.curve import Band, Curve, Point, Step
+from loopsmith.report.progress.curve import Band, Curve, Point, Step
 from loopsmith.watch.chart import draw
 from loopsmith.watch.forecast import forecast
 from loopsmith.watch.harmless import as_ascii

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from loopsmith.campaign.calibration import noise_words
 from loopsmith.campaign.context import Context
+from loopsmith.campaign.measure.calibration import noise_words
 from loopsmith.live import Activity
 from loopsmith.records import Candidate
 from loopsmith.report import status

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from loopsmith.errors import LoopsmithError, WorkflowError
 from loopsmith.log import mask, register_secret
 from loopsmith.observers.notify.message import Message
-from loopsmith.tracker.extract import json_text
+from loopsmith.tracker.reading.extract import json_text
 from loopsmith.workflow import format_duration
 from loopsmith.workflow.notify import Notify, Occasion
 from loopsmith.workflow.quote import one_line

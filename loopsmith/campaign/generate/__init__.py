@@ -1,0 +1,1 @@
+"""Generate: a worker, its folder, what it left there."""

@@ -1,0 +1,1 @@
+"""Measure: the baseline, screening, confirmation, the holdout, under leases on the machine."""

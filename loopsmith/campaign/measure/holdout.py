@@ -1,0 +1,61 @@
+"""Holdout: a second measurement, on what no worker and no other command can see, of what would be kept.
+
+Its values stand in the tracker alone: in no brief, no reflection and no reason. With `gate` a keep needs it to show no
+loss, which tells a worker one bit and nothing of the size.
+"""
+
+from dataclasses import replace
+
+from loopsmith.campaign.context import Context
+from loopsmith.campaign.measure.measuring import baseline_message, measure
+from loopsmith.errors import BaselineError
+from loopsmith.records import Candidate, Decision, Phase, Verdict
+from loopsmith.verify import statistics
+from loopsmith.verify.statistics import Goal
+
+PAIRS = 3  # of a noisy metric; an exact one needs a run of each
+
+
+async def hold_out(context: Context, candidate: Candidate, decision: Decision) -> Decision:
+    """Measure what is about to be kept by the hidden command; a loss discards it where `gate` is set.
+
+    Raises:
+        BaselineError: the command does not score the baseline.
+    """
+    settings = context.settings.verify.holdout
+    if settings is None or decision.verdict is not Verdict.KEPT:
+        return decision
+    assert candidate.commit is not None
+    baseline, own = [], []
+    for pair in range(1 if context.exact else PAIRS):
+        async with context.pause.together():
+            baseline.append(await score(context, context.base(candidate), pair, candidate))
+            own.append(await score(context, candidate.commit, pair, candidate))
+    if settings.gate and loses(context.settings.objective, baseline, own, exact=context.exact):
+        reason = "confirmed, but the holdout shows a loss"
+        return replace(decision, verdict=Verdict.DISCARDED, rule="holdout", reason=reason)
+    return decision
+
+
+async def score(context: Context, commit: str, pair: int, candidate: Candidate) -> float | None:
+    """The hidden command's value for a commit; None where a candidate gets none. Measured once for each pair."""
+    metric = context.settings.objective.metric
+    for item in context.store.measurements(context.id, commit=commit, phase=Phase.HOLDOUT):
+        if item.pair == pair and item.metric == metric:
+            return item.value
+    run = await measure(context, commit, candidate=candidate, phase=Phase.HOLDOUT, pair=pair)
+    if run.verdict is None:
+        return run.metrics[metric]
+    if commit != candidate.commit:
+        raise BaselineError(f"verify.holdout: {baseline_message(run.problem, run.tail, run.log)}")
+    return None
+
+
+def loses(objective: Goal, baseline: list[float | None], own: list[float | None], *, exact: bool) -> bool:
+    """Whether the candidate is shown to be worse: no score, a worse exact value, or an interval below zero."""
+    pairs = [(one, other) for one, other in zip(baseline, own, strict=True) if one is not None and other is not None]
+    if len(pairs) < len(own):
+        return True
+    if exact:
+        return objective.gain(*pairs[0]) < 0
+    return statistics.paired_effect(objective, pairs).high < 0

@@ -1,0 +1,1 @@
+"""The roles beside the worker, as a round asks them."""

@@ -1,0 +1,1 @@
+"""Afterwards: what was kept is measured once more, taken apart, and taken."""

@@ -1,0 +1,1 @@
+"""The morning report: facts, sentences, and three ways to write them down."""

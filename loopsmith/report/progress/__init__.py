@@ -1,0 +1,1 @@
+"""The progress curve: its data, and its pictures."""

@@ -1,0 +1,1 @@
+"""Verbs that read many rows at once, for people and their pages."""
