@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopsmith.campaign.comparing import Finding, State, beside, told
+from loopsmith.campaign.picking import kept_changes
 from loopsmith.campaign.remeasure import Remeasuring
-from loopsmith.errors import UsageError
 from loopsmith.records import Candidate, Decision, Effect
 from loopsmith.verify.comparison import Standing
 from loopsmith.workspace.compose import Without, without
@@ -98,21 +98,9 @@ def states_without(lab: Remeasuring, kept: Sequence[tuple[Candidate, Decision]])
     return [without(lab.repository, lab.origin, chain, place) for place in range(len(chain))]
 
 
-def kept_changes(lab: Remeasuring) -> tuple[tuple[Candidate, Decision], ...]:
-    """The chain of kept changes.
-
-    Raises:
-        UsageError: there is none.
-    """
-    kept = lab.store.kept(lab.id)
-    if not kept:
-        raise UsageError(f"{lab.id} kept nothing, so no change can be looked at")
-    return kept
-
-
 def expected_runs(lab: Remeasuring, repeats: int | None) -> int:
     """The most runs that an ablation takes, without those that were recorded before."""
-    kept = kept_changes(lab)
+    kept = kept_changes(lab.store, lab.campaign)
     final = lab.repository.tree_id(lab.campaign.baseline_commit)
     trees = {found.tree for found in states_without(lab, kept)} | {lab.repository.tree_id(lab.origin)}
     trees -= {final}
@@ -133,7 +121,7 @@ async def ablate(lab: Remeasuring, *, repeats: int | None = None) -> Ablation:
         UsageError: nothing was kept.
         BaselineError: the final state does not verify.
     """
-    kept = kept_changes(lab)
+    kept = kept_changes(lab.store, lab.campaign)
     final = State(lab.campaign.baseline_commit, "the final state")
     parts, measured = list[Part](), dict[str, Finding]()
     for (candidate, decision), found in zip(kept, states_without(lab, kept), strict=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from loopsmith.campaign.hints import hints
 from loopsmith.campaign.lock import exclusive, holder
+from loopsmith.campaign.overrides import overrides
 from loopsmith.campaign.pause import paused
 from loopsmith.campaign.review import quarantined, reviewed
 from loopsmith.campaign.state import StateFolder
@@ -47,6 +48,7 @@ def ask(
     Raises:
         UsageError: it makes no sense, or nobody is there who could do it.
     """
+    campaign = store.campaign(campaign.id)  # as it is now
     known = validate(store, campaign, kind, data or {})
     heard = listening(campaign, state, elsewhere=elsewhere)
     if heard is False and kind in OF_A_RUN:
@@ -89,7 +91,7 @@ def validate(store: Store, campaign: Campaign, kind: RequestKind, data: Mapping[
                 )
             return {"text": text}
         case RequestKind.SET:
-            return setting(campaign, str(data.get("key", "")).strip(), data.get("value"))
+            return setting(store, campaign, str(data.get("key", "")).strip(), data.get("value"))
         case RequestKind.APPROVE | RequestKind.REJECT:
             candidate = store.find_candidate(campaign.id, str(data.get("candidate", "")))
             quarantined(store, candidate)
@@ -98,10 +100,20 @@ def validate(store: Store, campaign: Campaign, kind: RequestKind, data: Mapping[
             return {}
 
 
-def setting(campaign: Campaign, key: str, value: object) -> dict[str, Any]:
-    """A setting to change, or without a value one that is to be as the workflow says."""
-    if wrong := problems(campaign.settings, f"{key}={'' if value is None else value}") if value is not None else ():
-        raise UsageError("\n".join(wrong))
+def setting(store: Store, campaign: Campaign, key: str, value: object) -> dict[str, Any]:
+    """A setting to change, or without a value one that is to be as the workflow says.
+
+    Raises:
+        UsageError: as `validate`.
+    """
+    waiting = store.requests(campaign.id, kinds=[RequestKind.SET], status=RequestStatus.WAITING)
+    if value is None:
+        if key not in {each.key for each in overrides(store, campaign.id)} | {item.data["key"] for item in waiting}:
+            raise UsageError(f"`{key}` is not changed: it is as the workflow says")
+    else:
+        before = [f"{item.data['key']}={item.data['value']}" for item in waiting if "value" in item.data]
+        if wrong := problems(campaign.settings, f"{key}={value}", before):
+            raise UsageError("\n".join(wrong))
     if why := refusal(key):
         raise UsageError(why)
     return {"key": key} if value is None else {"key": key, "value": str(value).strip()}

@@ -15,7 +15,7 @@ from loopsmith.campaign.plan import plan
 from loopsmith.campaign.recovery import recover
 from loopsmith.campaign.reload import Watched, reload
 from loopsmith.campaign.round import run_round
-from loopsmith.campaign.steering import hear_between_rounds, steered
+from loopsmith.campaign.steering import hear, steered
 from loopsmith.campaign.stop import Stopped
 from loopsmith.campaign.telling import told
 from loopsmith.errors import BaselineError, HarnessError, LoopsmithError, NoiseError, ProviderError, VerifierError
@@ -65,10 +65,14 @@ async def work(context: Context) -> End:
 
 async def between_rounds(context: Context, file: Watched) -> None:
     """Wait for the end of a pause, and take in what people asked for meanwhile, in the workflow's file too."""
-    await context.pause.gate()
-    hear_between_rounds(context)
-    if context.stop.end is None:
-        await reload(context, file)
+    context.between_rounds = True
+    try:
+        await context.pause.gate()
+        hear(context)
+        if context.stop.end is None:
+            await reload(context, file)
+    finally:
+        context.between_rounds = False
 
 
 def over(context: Context) -> End | None:

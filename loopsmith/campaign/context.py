@@ -65,6 +65,8 @@ class Context:
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more
     noise: dict[str, Noise] = field(default_factory=dict)  # by metric, as `replicates` last worked it out
     said: dict[str, str] | None = None  # by the verifier, by commit, oldest first; None: not read yet
+    end_now: Callable[[], object] = lambda: None  # ends the campaign without finishing anything
+    between_rounds: bool = False  # nothing is planned or decided now, so that the baseline may move
     silent: set[str] = field(default_factory=set)  # roles that met their share of the budget in this run
     hook_failures: int = 0  # attempts in a row that a hook ended
     exact_values: dict[str, float] = field(default_factory=dict)  # of baselines, where the metric repeats exactly

@@ -249,7 +249,7 @@ def decide(
 
 def with_hints(context: Context, candidate: Candidate, report: Report) -> Report:
     """The report, with the hints that it takes up marked in its hypothesis."""
-    if not (given := in_briefs(context.store, context.id)):
+    if not (given := in_briefs(context.store, context.id, ())):
         return report
     claim = with_marks(report.hypothesis or candidate.hypothesis, candidate.hypothesis, given)
     for item in given:
@@ -273,7 +273,9 @@ def report_of(candidate: Candidate) -> Report:
 
 def write_worker_brief(context: Context, situation: Situation, candidate: Candidate) -> Brief:
     settings = context.settings
-    situation = replace(situation, hints=in_briefs(context.store, context.id))  # newer than the round, perhaps
+    situation = replace(
+        situation, hints=in_briefs(context.store, context.id, situation.hints)
+    )  # newer than the round, perhaps
     if candidate.parent_commit != context.base(candidate):
         situation = replace(situation, files=editable_files(context, candidate.parent_commit))
         situation = with_feedback(context, situation, candidate.parent_commit)

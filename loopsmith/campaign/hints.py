@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from loopsmith.live import Hint, HintStatus, Request, RequestKind, RequestStatus
 from loopsmith.records import Candidate
@@ -11,15 +12,19 @@ MARK = re.compile(r"[(\[]\s*steer((?:[\s,#]|and|\d)+)[)\]]", re.IGNORECASE)
 STANDING = {RequestStatus.WAITING: HintStatus.WAITING, RequestStatus.REFUSED: HintStatus.REFUSED}
 
 
-def hints(store: Store, campaign_id: str) -> tuple[Hint, ...]:
-    """Every hint of a campaign, in the order in which they were given."""
+def hints(store: Store, campaign_id: str, *, taken: bool = True) -> tuple[Hint, ...]:
+    """Every hint of a campaign, in the order in which they were given.
+
+    Args:
+        taken: look for the candidates that took each up, which reads through all candidates.
+    """
     asked = store.requests(campaign_id, kinds=[RequestKind.STEER])
     given = [request for request in asked if "text" in request.data]
     if not given:
         return ()
     done = [request for request in asked if request.status is RequestStatus.DONE]
     withdrawn = {request.data["withdraw"] for request in done if "withdraw" in request.data}
-    candidates = store.marked(campaign_id, "(steer ")
+    candidates = store.marked(campaign_id, "(steer ") if taken else ()
     return tuple(hint(number, request, number in withdrawn, candidates) for number, request in enumerate(given, 1))
 
 
@@ -29,9 +34,19 @@ def hint(number: int, request: Request, withdrawn: bool, candidates: Iterable[Ca
     return Hint(number=number, text=str(request.data["text"]), request=request, status=status, taken=taken)
 
 
-def in_briefs(store: Store, campaign_id: str) -> tuple[Hint, ...]:
-    """The hints that workers are told of."""
-    return tuple(item for item in hints(store, campaign_id) if item.status is HintStatus.OPEN)
+def in_briefs(store: Store, campaign_id: str, known: Sequence[Hint] | None = None) -> tuple[Hint, ...]:
+    """The hints that workers are told of.
+
+    Args:
+        known: from an earlier look, with what had become of them by then; None: look now.
+    """
+    before = {item.number: item.taken for item in known or ()}
+    found = hints(store, campaign_id, taken=known is None)
+    return tuple(
+        item if known is None else replace(item, taken=before.get(item.number, ()))
+        for item in found
+        if item.status is HintStatus.OPEN
+    )
 
 
 def marks(text: str) -> set[int]:

@@ -34,8 +34,20 @@ class Picked:
     @property
     def state(self) -> State:
         if not self.alone:
-            return State(self.trees[-1], "all kept changes")
+            return State(self.kept[-1][0].commit or self.trees[-1], "all kept changes")
         return State(self.trees[-1], f"{self.names} {'alone' if len(self.kept) == 1 else 'together'}")
+
+
+def kept_changes(store: Store, campaign: Campaign) -> tuple[Kept, ...]:
+    """The chain of kept changes, oldest first.
+
+    Raises:
+        UsageError: there is none.
+    """
+    kept = store.kept(campaign.id)
+    if not kept:
+        raise UsageError(f"{campaign.id} kept nothing, so there is no change to take or to look at")
+    return kept
 
 
 def everything(repository: Repository, kept: Sequence[Kept]) -> Picked:

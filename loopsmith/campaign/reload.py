@@ -52,42 +52,46 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+async def settle() -> None:
+    """Give an editor the time to write the whole file."""
+    await asyncio.sleep(SETTLE)
+
+
 async def reload(context: Context, file: Watched) -> None:
     """Go on with the workflow's file as it is now, where that is possible; a broken one changes nothing."""
     stamp = stamp_of(file.path)
     if stamp == file.stamp:
         return
-    await asyncio.sleep(SETTLE)
+    await settle()
     if stamp_of(file.path) != stamp:
         return  # the next round looks again
     file.stamp = stamp
     try:
-        text = read_text(file.path)
-        if text == file.text:
+        if read_text(file.path) == file.text:
             return
         loaded = workflow.load(file.path, context.filed.overrides)
     except WorkflowError as error:
         tell(context, file, "workflow.invalid", str(error), text_of(file.path))
         return
     if why := unsafe(context.filed, loaded):
-        tell(context, file, "workflow.refused", why, text)
+        tell(context, file, "workflow.refused", why, loaded.text)
         return
     effective, kept = standing(loaded, context.overrides)
     try:
         parts = prepare(context, effective)
     except LoopsmithError as error:
-        tell(context, file, "workflow.refused", str(error), text)
+        tell(context, file, "workflow.refused", str(error), loaded.text)
         return
     over = ended(context.overrides, kept, effective)
     keys = changes(context.filed, loaded)
-    data = context.store.change_workflow(
+    context.store.change_workflow(
         context.id, text=loaded.text, hash=loaded.digest, settings=dumped(effective.settings), keys=keys
     )
-    file.text, file.known = text, set()
+    file.text, file.known = loaded.text, set()
     context.filed, context.overrides = loaded, kept
     install(context, effective, parts)
     log.info("workflow.changed", campaign=context.id, keys=keys)
-    context.show("workflow.changed", keys=keys, after=data.workflow_hash)
+    context.show("workflow.changed", keys=keys, after=loaded.digest)
     for each in over:
         context.emit(CHANGED, **each)
 

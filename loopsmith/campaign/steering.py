@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,11 +35,12 @@ async def steered(context: Context) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(LOOK)
             try:
-                hear(context, campaign.cancel)
+                hear(context)
             except HarnessError as error:  # the campaign meets it too, and then says what to do
                 log.warning("steering.failed", campaign=context.id, reason=str(error))
 
-    hear(context, campaign.cancel)
+    context.end_now = campaign.cancel
+    hear(context)
     listening = asyncio.create_task(listen())
     listening.add_done_callback(lambda task: None if task.cancelled() else campaign.cancel())
     try:
@@ -52,14 +53,14 @@ async def steered(context: Context) -> AsyncIterator[None]:
             raise broken
 
 
-def hear(context: Context, end_now: Callable[[], object]) -> None:
-    """Do and answer what is asked and can be done at any time."""
+def hear(context: Context) -> None:
+    """Do and answer what is asked and can be done now."""
     for request in context.store.requests(context.id, status=RequestStatus.WAITING):
-        if between_rounds(request):
+        if between_rounds(request) and not context.between_rounds:
             continue
         match request.kind:
             case RequestKind.STOP:
-                stop(context, request, end_now)
+                stop(context, request)
             case RequestKind.PAUSE:
                 pause(context, request)
             case RequestKind.RESUME:
@@ -68,17 +69,8 @@ def hear(context: Context, end_now: Callable[[], object]) -> None:
                 steer(context, request)
             case RequestKind.SET:
                 change(context, request)
-            case RequestKind.REJECT:
+            case RequestKind.APPROVE | RequestKind.REJECT:
                 review(context, request)
-
-
-def hear_between_rounds(context: Context) -> None:
-    """Do and answer what waited for the end of a round."""
-    for request in context.store.requests(context.id, status=RequestStatus.WAITING):
-        if request.kind is RequestKind.APPROVE:
-            review(context, request)
-        elif request.kind is RequestKind.SET and between_rounds(request):
-            change(context, request)
 
 
 def answer(
@@ -103,11 +95,11 @@ def answer(
     return done
 
 
-def stop(context: Context, request: Request, end_now: Callable[[], object]) -> None:
+def stop(context: Context, request: Request) -> None:
     who = f"{context.id} (process {os.getpid()})"
     if request.data.get("now"):
         if answer(context, request, RequestStatus.DONE, f"{who} stops now"):
-            end_now()
+            context.end_now()
         return
     if context.stop.end is not None:
         text = f"{who} ends already: {context.stop.end.message}; `loopsmith stop --now` does not wait for it"

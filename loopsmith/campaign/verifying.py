@@ -24,6 +24,11 @@ class Hidden:
     loses: bool
     gate: bool
 
+    @property
+    def fails(self) -> bool:
+        """Whether it is a loss that decides."""
+        return self.gate and self.loses
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
@@ -40,7 +45,7 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Whether it verifies, is not shown to be worse, and passes the gate of a holdout."""
-        return self.finding.holds and not (self.hidden and self.hidden.gate and self.hidden.loses)
+        return self.finding.holds and not (self.hidden and self.hidden.fails)
 
     def as_record(self) -> dict[str, Any]:
         """As JSON has it; the keys are in SPEC.md."""
@@ -119,12 +124,20 @@ async def verify(lab: Remeasuring, target: Target, reference: Target, *, repeats
         constraints=tuple(f"{metric} {bound}" for metric, bound in lab.settings.verify.constraints.items()),
         hidden=hidden,
         seconds=lab.seconds,
-        notes=lab.notes,
+        notes=(*lab.notes, *doubts(lab, finding)),
     )
     candidate = target.candidate.id if target.candidate else None
     record = {**found.as_record(), "logs": str(lab.folder), "tree": lab.repository.tree_id(own.id)}
     lab.store.record_event(lab.id, VERIFIED, candidate_id=candidate, **record)
     return found
+
+
+def doubts(lab: Remeasuring, finding: Finding) -> tuple[str, ...]:
+    """That a gain is too good to believe without looking, by `guardrails.max_gain`."""
+    limit, effect = lab.settings.max_gain, finding.effect
+    if limit is None or effect is None or (factor := lab.settings.objective.factor(effect.mean)) <= limit:
+        return ()
+    return (f"{factor:.3g}x is more than guardrails.max_gain ({limit:g}x): look at the change before you believe it",)
 
 
 async def behind(lab: Remeasuring, reference: State, own: State) -> Hidden:

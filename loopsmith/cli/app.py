@@ -20,6 +20,7 @@ from loopsmith.cli.serve import serve
 from loopsmith.cli.steer import CandidateArgument, approve, pause, reject, resume, set_, steer, stop
 from loopsmith.cli.watch import watch
 from loopsmith.records import Event
+from loopsmith.workflow.quote import one_line
 
 app = typer.Typer(
     name="loopsmith",
@@ -215,5 +216,5 @@ def event_record(event: Event) -> dict[str, Any]:
 
 def event_line(event: Event) -> str:
     number = f" c{event.candidate_id.rpartition('.')[2]}" if event.candidate_id else ""
-    data = " ".join(f"{key}={value}" for key, value in event.data.items() if value not in ("", None))
+    data = " ".join(f"{key}={one_line(str(value))}" for key, value in event.data.items() if value not in ("", None))
     return f"{event.created_at:%Y-%m-%d %H:%M:%S} {event.name}{number} {data}".rstrip()

@@ -11,7 +11,7 @@ import typer
 from loopsmith import workflow
 from loopsmith.campaign.lock import exclusive, holder
 from loopsmith.campaign.state import StateFolder
-from loopsmith.errors import UsageError
+from loopsmith.errors import UsageError, WorkflowError
 from loopsmith.records import Campaign
 from loopsmith.tracker import Store, open_store
 from loopsmith.workspace import Repository
@@ -55,7 +55,14 @@ def state_folder(path: Path | None, state: Path | None) -> StateFolder:
     here = (Path.cwd() / ".loopsmith").absolute()
     if path is None and here.is_dir():
         return StateFolder(here)
-    return StateFolder(workflow.load(workflow.find(path)).state)
+    file = workflow.find(path)
+    try:
+        return StateFolder(workflow.load(file).state)
+    except WorkflowError:
+        beside = file.parent.absolute() / workflow.STATE_FOLDER
+        if not beside.is_dir():
+            raise
+        return StateFolder(beside)  # its campaign goes on with the workflow as it was
 
 
 @contextmanager

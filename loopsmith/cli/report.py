@@ -28,14 +28,7 @@ def report(
     with find_campaign(workflow, state, tracker, campaign) as found:
         folder = output.expanduser() if output else found.state.report(found.campaign.id)
         repository = found.repository if (found.state.root / "repository.git").exists() else None
-        it = morning(
-            found.store,
-            found.campaign,
-            repository,
-            state=found.state.root,
-            tracker=tracker,
-            process=found.process,
-        )
+        it = morning(found.store, found.campaign, repository, state=found.state.root, process=found.process)
         written, problems = write_report(it, folder, forms or ALL)
     for path in written:
         print(path)

@@ -28,6 +28,7 @@ def serve(
         Path | None,
         typer.Option("--token-file", metavar="PATH", help="Holds the token. Default: LOOPSMITH_TOKEN, or a new one."),
     ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Ask for the token for reading too.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Show the campaigns as a web page, with a JSON API and metrics."""
@@ -41,12 +42,12 @@ def serve(
             f"no campaign in {folder.root}; start one with `loopsmith run`, or name its workflow with -w PATH"
         )
     given = read_token(token_file, os.environ.get("LOOPSMITH_TOKEN"))
-    access_for(host, port, control=allow_control, given=given)
+    access_for(host, port, control=allow_control, given=given, private=private)
     source = Source(folder, tracker)
     source.store()
     with listen(host, port) as listening:
         number = listening.getsockname()[1]
-        access = access_for(host, number, control=allow_control, given=given)
+        access = access_for(host, number, control=allow_control, given=given, private=private)
         name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{number}/"
         shown = f"{url}#token={access.token}" if access.token and given is None else url

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -74,80 +75,73 @@ def apply(
     new: NewOption = False,
 ) -> None:
     """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    if margin is not None and not minimize:
-        raise UsageError("--margin is for --minimize")
+    from loopsmith.campaign.taking import take
+    from loopsmith.report.taking import taken as words
+
+    measured = pick is not None or minimize
+    needless = {"--margin": margin is not None and not minimize}
+    needless |= {name: bool(given) and not measured for name, given in (("--repeats", repeats), ("--new", new))}
+    needless |= {"--unverified": unverified and not measured}
+    if wrong := [name for name, given in needless.items() if given]:
+        raise UsageError(f"{wrong[0]} is for " + ("--minimize" if wrong[0] == "--margin" else "--pick and --minimize"))
     names = [name for each in pick or () for name in each.split(",") if name.strip()]
-    options: dict[str, Any] = {"branch": branch, "patch": patch}
     where = (workflow, state, tracker, campaign)
-    if pick is None and not minimize:
+    options: dict[str, Any] = {"branch": branch, "patch": patch, "squash": squash}
+    if not measured:
         with find_campaign(*where) as found:
-            print(
-                report.apply(found.store, found.repository, found.campaign, squash=squash, **options), file=sys.stderr
-            )
-        return
-    if unverified and not minimize:
-        from loopsmith.campaign.picking import pick as pick_changes
-
+            say(report.apply(found.store, found.repository, found.campaign, **options))
+    elif unverified and not minimize:
         with find_campaign(*where) as found:
-            picked = pick_changes(found.store, found.repository, found.campaign, names)
-            print(report.deliver(found.repository, found.campaign, picked, squash=squash, **options), file=sys.stderr)
-        return
-    bound = None if margin is None else parsed(margin)
-    with measuring(*where, again=new) as (found, lab):
-        raise typer.Exit(
-            take(found, lab, names if pick is not None else None, squash, minimize, bound, unverified, repeats, options)
-        )
+            say(report.deliver(found.repository, found.campaign, chosen(found, names), **options))
+    else:
+        bound = None if margin is None else parsed(margin)
+        with measuring(*where, again=new) as (found, lab):
+            picked = chosen(found, None if pick is None else names)
+            report.deliver(found.repository, found.campaign, picked, trial=True, **options)  # before it takes time
+            announce(lab, picked, bound, repeats, minimize=minimize)
+            taken = supervised(lab, take(lab, picked, minimized=minimize, margin=bound, repeats=repeats))
+            say(words(taken))
+            if not (taken.holds or unverified):
+                say("so nothing was written; --unverified writes it all the same")
+                raise typer.Exit(WORSE)
+            changes: dict[str, Any] = {
+                "tree": taken.tree,
+                "note": report.dropped(taken.smaller),
+                "finding": taken.finding,
+            }
+            say(report.deliver(found.repository, found.campaign, picked, **options, **changes))
 
 
-def take(
-    found: Found,
-    lab: "Remeasuring",
-    names: Sequence[str] | None,
-    squash: bool,
-    minimize: bool,
-    margin: MinEffect | None,
-    unverified: bool,
-    repeats: int | None,
-    options: dict[str, Any],
-) -> int:
-    """Measure what is taken, and write it where it holds; gives the exit code."""
+def chosen(found: Found, names: Sequence[str] | None) -> "Picked":
+    """The kept changes of these names, or all of them."""
+    from loopsmith.campaign import picking
+
+    if names is not None:
+        return picking.pick(found.store, found.repository, found.campaign, names)
+    return picking.everything(found.repository, picking.kept_changes(found.store, found.campaign))
+
+
+def announce(
+    lab: "Remeasuring", picked: "Picked", margin: MinEffect | None, repeats: int | None, *, minimize: bool
+) -> None:
+    """Say what taking will cost, before it begins."""
     from loopsmith.campaign import minimizing
-    from loopsmith.campaign.ablation import kept_changes
-    from loopsmith.campaign.comparing import State, cost_words
-    from loopsmith.campaign.picking import confirm_alone, everything, pick, stands
+    from loopsmith.campaign.comparing import cost_words
     from loopsmith.workspace.hunks import hunks
 
-    def deliver(**changes: Any) -> str:
-        return report.deliver(found.repository, found.campaign, picked, squash=squash, **options, **changes)
-
-    picked: Picked = (
-        everything(found.repository, kept_changes(lab))
-        if names is None
-        else pick(found.store, found.repository, found.campaign, names)
-    )
-    deliver(trial=True)  # before anything is measured
-    tree, note, state = None, "", picked.state
+    for note in lab.notes:
+        say(note)
     pairs = repeats or (1 if lab.exact else lab.settings.repeats.confirm)
     if minimize:
         if words := minimizing.advice(lab, margin, repeats):
             say(words)
-        pieces = len(hunks(found.repository, lab.origin, state.id))
+        pieces = len(hunks(lab.repository, lab.origin, picked.state.id))
         tries = minimizing.expected_trials(pieces)
         each = cost_words(lab, 1 if lab.exact else 2 * pairs)
-        say(f"{pieces} hunks, about {tries} removals to try, each in at most {each}")
-        smaller = supervised(lab, minimizing.minimize(lab, state, margin=margin, repeats=repeats))
-        say(report.minimized(smaller))
-        tree, note, state = smaller.tree, report.dropped(smaller), State(smaller.tree, f"what is left of {state.name}")
-    say(f"measuring {state.name} against the untouched source: at most {cost_words(lab, 2 * pairs)}")
-    finding = supervised(lab, confirm_alone(lab, state, repeats=repeats, fresh=minimize and lab.exact))
-    say(f"{state.name}: {report.WORDS[finding.standing]}: {finding.reason}")
-    for note in finding.notes:
-        say(note)
-    if not stands(finding, picked.kept) and not unverified:
-        say("so nothing was written; --unverified writes it all the same")
-        return WORSE
-    say(deliver(tree=tree, note=note, finding=finding))
-    return 0
+        some = f"{pieces} hunks, about {tries} removals to try, each in at most {each}"
+        say(some if tries else "it is a single hunk, so that nothing can be dropped")
+    what = f"what is left of {picked.state.name}" if minimize else picked.state.name
+    say(f"measuring {what} against the untouched source: at most {cost_words(lab, 2 * pairs)}")
 
 
 def verify(
@@ -216,8 +210,6 @@ def measuring(
     refuse_running(state_folder(workflow, state))
     with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
         lab = reopen(found.store, found.repository, found.state, found.campaign, again=again)
-        for note in lab.notes:
-            say(note)
         with shown(lab):
             yield found, lab
 
@@ -230,7 +222,7 @@ def shown(lab: "Remeasuring") -> Iterator[None]:
         return
 
     def tell(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{text[:120]}")
+        sys.stderr.write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
     lab.tell = tell

@@ -15,8 +15,7 @@ def leave_report(context: Context) -> Path | None:
     """
     try:
         campaign, store, state = context.store.campaign(context.id), context.store, context.state
-        tracker = None if store.place == str(state.tracker) else store.place
-        it = morning(store, campaign, context.repository, state=state.root, tracker=tracker)
+        it = morning(store, campaign, context.repository, state=state.root)
         written, problems = write_report(it, state.report(campaign.id))
     except Exception as error:  # a full disk, a broken library: nothing that a report needs may end a campaign
         log.warning("report.failed", reason=str(error).partition("\n")[0] or type(error).__name__)

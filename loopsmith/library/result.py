@@ -71,12 +71,13 @@ class Result:
         """The candidates that were kept, oldest first."""
         return [row for row in self.candidates if row["status"] == "kept"]
 
-    def apply(self, *, branch: str | None = None, patch: str | Path | None = None) -> str:
+    def apply(self, *, branch: str | None = None, patch: str | Path | None = None, squash: bool = False) -> str:
         """Write the kept changes as a branch of the source's git repository, one commit each, or as a patch file.
 
         Args:
             branch: its name; default `loopsmith/CAMPAIGN`.
             patch: write one file instead.
+            squash: one commit of all changes, whose message lists them.
 
         Returns:
             a sentence that says where they are.
@@ -91,7 +92,8 @@ class Result:
         folder = StateFolder(self.state)
         with open_store(folder.tracker, read_only=True) as store:
             repository = Repository.open(folder.root)
-            return report.apply(store, repository, store.campaign(self.campaign), branch=branch, patch=patch)
+            campaign = store.campaign(self.campaign)
+            return report.apply(store, repository, campaign, branch=branch, patch=patch, squash=squash)
 
     def rows(self) -> list[tuple[str, str]]:
         """What happened, as (name, words)."""

@@ -4,7 +4,7 @@ from loopsmith.report.apply import apply, deliver
 from loopsmith.report.export import Format as TableFormat
 from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, plan_words, show
-from loopsmith.report.status import status
+from loopsmith.report.status import state_of, status
 from loopsmith.report.steering import hint_list
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
 from loopsmith.report.taking import WORDS, ablation, dropped, minimized, verification
@@ -29,6 +29,7 @@ __all__ = [
     "readable",
     "show",
     "spent",
+    "state_of",
     "status",
     "summary",
     "transcript",

@@ -5,7 +5,7 @@ when that stands alone. Text of candidates is hostile, and is written as text. A
 verdict and value on hovering, and `data-candidate` its number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -128,15 +128,24 @@ def shape_of(kind: str) -> str:
     return SHAPES.get(kind, f'<circle class="{kind}" cx="7" cy="5" r="2.8"/>')
 
 
-def figure(curve: Curve, *, across: Across = "candidates", alone: bool = True, link: Link | None = None) -> str:
+def figure(
+    curve: Curve,
+    *,
+    across: Across = "candidates",
+    alone: bool = True,
+    link: Link | None = None,
+    lines: Mapping[str, float] | None = None,
+) -> str:
     """The curve as SVG.
 
     Args:
         across: what runs along the x axis: the candidates' numbers, or the time since the campaign's start.
         alone: with its own style and legend, as a file; otherwise the page brings `STYLE` and shows `legend`.
         link: gives the address of a candidate by its number; empty for none.
+        lines: other values of the metric to draw a line at, by name, such as that of a library.
     """
-    low, high = shown(curve)
+    named = ({"target": curve.target} if curve.target is not None else {}) | dict(lines or {})
+    low, high = shown(curve, tuple(named.values()))
     marks, unit = labels(ticks(low, high))
     rows = legend_rows(curve) if alone else []
     head = TOP + ROW * len(rows)
@@ -156,7 +165,7 @@ def figure(curve: Curve, *, across: Across = "candidates", alone: bool = True, l
         *grid(y, ticks(low, high), marks),
         *foot(x, below, whole=across == "candidates"),
         *noise(curve, sheet),
-        *target(curve, y),
+        *levels(named, y),
         *(tried(point, sheet) for point in curve.points if not point.better),
         *(tried(point, sheet) for point in curve.points if point.better),
         *kept(curve, sheet),
@@ -251,16 +260,17 @@ def noise(curve: Curve, sheet: Sheet) -> list[str]:
     return parts
 
 
-def target(curve: Curve, y: Axis) -> list[str]:
-    if curve.target is None:
-        return []
-    at, text = y.at(curve.target), f"target {plain(curve.target)}"
-    if not y.holds(curve.target):
-        text += ", off the picture"
-    return [
-        f'<path class="target" d="M0 {at:.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="target-word" x="{WIDTH - RIGHT}" y="{at - 3:.1f}">{text}</text>'
-    ]
+def levels(named: Mapping[str, float], y: Axis) -> list[str]:
+    """A dashed line for each value with a name."""
+    parts = []
+    for name, value in named.items():
+        at, text = y.at(value), f"{one_line(name, 40)} {plain(value)}"
+        text += "" if y.holds(value) else ", off the picture"
+        parts.append(
+            f'<path class="target" d="M0 {at:.1f}H{WIDTH - RIGHT}"/>'
+            f'<text class="target-word" x="{WIDTH - RIGHT}" y="{at - 3:.1f}">{escape(text)}</text>'
+        )
+    return parts
 
 
 def tried(point: Point, sheet: Sheet) -> str:

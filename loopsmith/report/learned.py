@@ -12,7 +12,7 @@ from loopsmith.workflow.quote import one_line
 
 LESSONS, IDEAS, WAITING, CITED = 40, 12, 20, 200  # how many of each are told
 TEXT = 600  # characters of each
-READ = 400  # reflections that are read for what workers wrote, the newest
+READ, READ_KEPT = 100, 40  # reflections that are read for what workers wrote, the newest of all and of kept ones
 KINDS = {LessonKind.LESSON: "Found", LessonKind.DEAD_END: "Dead end", LessonKind.CONSTRAINT: "Constraint"}
 
 
@@ -57,7 +57,9 @@ class Learned:
 def learned_of(store: Store, campaign: Campaign, kept: Sequence[tuple[Candidate, Decision]]) -> Learned:
     """From the lessons of the reflector, or else from what workers and the verifier wrote down."""
     standing = store.lessons(campaign.id)
-    reflections = store.reflections(campaign.id, limit=READ)
+    newest = store.reflections(campaign.id, limit=READ)
+    best = store.reflections(campaign.id, limit=READ_KEPT, outcomes=[Verdict.KEPT])
+    reflections = list({item.id: item for item in (*best, *newest)}.values())
     written = [Said(KINDS[item.kind], shown(item.text), item.numbers) for item in standing if item.kind in KINDS]
     if not written:
         written = list(by_workers(reflections, store))
@@ -79,7 +81,7 @@ def shown(text: str) -> str:
 def by_workers(reflections: Iterable[Reflection], store: Store) -> Iterator[Said]:
     """What workers wrote of their own candidates; a reflection without a word of theirs holds the decision's reason."""
     own = [item for item in reflections if item.lesson and item.candidate_id]
-    for item in useful(own, READ):
+    for item in useful(own, len(own)):
         assert item.candidate_id is not None
         if store.candidate(item.candidate_id).lesson:
             yield Said("Found" if item.outcome is Verdict.KEPT else "Tried", shown(item.lesson), (number_of(item),))

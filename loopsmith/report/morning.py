@@ -71,7 +71,6 @@ def morning(
     repository: Repository | None,
     *,
     state: Path,
-    tracker: str | None = None,
     process: int | None = None,
 ) -> Morning:
     """Everything that the report says of a campaign, running or ended.
@@ -79,13 +78,12 @@ def morning(
     Args:
         repository: loopsmith's own; without it the patches are left out, and the report says so.
         state: the state folder, for the commands that it names.
-        tracker: its URL, where it is not in the state folder.
         process: the id of the process that runs the campaign now.
     """
     objective = Objective.model_validate(campaign.settings["objective"])
     view = status(store, campaign, process=process)
     drawn, kept = curve(store, campaign, POINTS), store.kept(campaign.id)
-    where = options(state, campaign, tracker)
+    where = options(state, campaign, None if store.place == str(state / "tracker.db") else store.place)
     believed = beliefs(store, campaign, drawn, view, kept)
     learned = learned_of(store, campaign, kept)
     attempts = attempts_of(store, campaign, objective, drawn.refused)

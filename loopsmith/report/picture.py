@@ -5,15 +5,18 @@ running best as a line. Drawn with matplotlib, which is loaded only here.
 """
 
 import io
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from loopsmith.report.curve import Curve, Step
 from loopsmith.report.scale import drawn, plain, shown
 from loopsmith.workflow.quote import one_line
 
-NAMES = 30  # kept steps that are named; of more, those with the largest gains
+NAMES = 30  # kept steps that have room for their names side by side
+ROOM = 0.15  # of the height, for the names
 NAME = 42  # characters
 GREEN, GREY, ORANGE, BLUE, RED = "#1a7f37", "#8c959f", "#bc4c00", "#0969da", "#cf222e"
 
@@ -24,22 +27,38 @@ def png(curve: Curve) -> bytes:
     Raises:
         ImportError: matplotlib is not installed, or broken.
     """
-    from matplotlib import rc_context
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context({"text.parse_math": False, "font.family": "DejaVu Sans"}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of characters that the font does not have
-        figure = Figure(figsize=(14, 7), dpi=100, layout="constrained")
+    with matplotlib.rc_context(), quiet():
+        matplotlib.rcdefaults()  # not a person's own style, which may hand texts to LaTeX
+        matplotlib.rcParams["text.parse_math"] = False
+        figure = Figure(figsize=(14, 7), dpi=100)
         FigureCanvasAgg(figure)
+        figure.subplots_adjust(left=0.08, right=0.985, bottom=0.075, top=0.945)
         draw(figure.subplots(), curve)
         out = io.BytesIO()
         figure.savefig(out, format="png")
         return out.getvalue()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what matplotlib says of its font cache, and of characters that the font does not have."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
 def draw(axes: Any, curve: Curve) -> None:
-    low, high = shown(curve)
+    low, high = shown(curve, () if curve.target is None else (curve.target,))
     kept = curve.steps[1:]
     total = curve.counts.get("candidates", 0)
     axes.set_title(
@@ -49,9 +68,11 @@ def draw(axes: Any, curve: Curve) -> None:
     better = "higher" if curve.direction == "maximize" else "lower"
     axes.set_xlabel("experiment")
     axes.set_ylabel(f"{one_line(curve.metric, 60)} ({better} is better)")
+    room = ROOM * (high - low) if kept else 0.0
+    low, high = (low, high + room) if curve.direction == "minimize" else (low - room, high)
     axes.set_ylim(low, high)
     last = max(curve.last + 1, 2)
-    axes.set_xlim(-0.02 * last, last * 1.02)
+    axes.set_xlim(-0.02 * last, last * (1.15 if kept and kept[-1].number > 0.8 * last else 1.02))
     axes.grid(color="#d0d7de", linewidth=0.6, alpha=0.6)
     axes.ticklabel_format(style="plain", useOffset=False, axis="y")
     scored = [(point, value) for point in curve.points if (value := drawn(point.value, point.first)) is not None]
@@ -68,13 +89,13 @@ def draw(axes: Any, curve: Curve) -> None:
         axes.scatter(missing, bottom, marker="|", s=50, c=RED, alpha=0.6, label="no score", zorder=2)
     if curve.steps:
         line(axes, curve, last)
-        name_steps(axes, curve, kept)
+        name_steps(axes, curve, kept, last)
     if curve.target is not None and low <= curve.target <= high:
         axes.axhline(
             curve.target, color="#9a6700", linestyle="--", linewidth=1.2, label=f"target {plain(curve.target)}"
         )
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", framealpha=0.9)
+        axes.legend(loc="upper right" if curve.direction == "minimize" else "lower right", framealpha=0.9)
 
 
 def line(axes: Any, curve: Curve, last: float) -> None:
@@ -105,11 +126,10 @@ def line(axes: Any, curve: Curve, last: float) -> None:
     )  # fmt: skip
 
 
-def name_steps(axes: Any, curve: Curve, kept: Sequence[Step]) -> None:
-    """A short name beside each kept step."""
-    largest = sorted(kept, key=lambda step: -abs(step.effect or 0.0))[:NAMES]
-    up = curve.direction == "minimize"  # where the line has been, so where there is room
-    for step in largest:
+def name_steps(axes: Any, curve: Curve, kept: Sequence[Step], last: int) -> None:
+    """A short name beside each kept step, where the line has been, as there is room."""
+    up = curve.direction == "minimize"
+    for step in named(kept, last):
         text = f"{100 * step.effect:+.1f} %  " if step.effect is not None else ""
         text += one_line(step.hypothesis, NAME)
         axes.annotate(
@@ -117,3 +137,12 @@ def name_steps(axes: Any, curve: Curve, kept: Sequence[Step]) -> None:
             color=GREEN, rotation=30 if up else -30, rotation_mode="anchor", ha="left", va="bottom" if up else "top",
             zorder=6, annotation_clip=True,
         )  # fmt: skip
+
+
+def named(kept: Sequence[Step], last: int) -> list[Step]:
+    """The steps with the largest gains that stand far enough apart for their names."""
+    chosen: list[Step] = []
+    for step in sorted(kept, key=lambda step: -abs(step.effect or 0.0)):
+        if all(abs(step.number - other.number) * NAMES >= last for other in chosen):
+            chosen.append(step)
+    return chosen

@@ -31,8 +31,12 @@ class Axis:
         return self.low <= value <= self.high
 
 
-def shown(curve: Curve) -> tuple[float, float]:
-    """The range of values that is drawn: all kept steps, and of the other values those that are not far out."""
+def shown(curve: Curve, lines: Sequence[float] = ()) -> tuple[float, float]:
+    """The range of values that is drawn: all kept steps, and of the other values those that are not far out.
+
+    Args:
+        lines: values that are shown too where they are not far beyond the rest.
+    """
     levels = [step.value for step in curve.steps]
     values = [value for point in curve.points if (value := drawn(point.value, point.first)) is not None]
     if not levels and not values:
@@ -49,8 +53,8 @@ def shown(curve: Curve) -> tuple[float, float]:
         farthest = max(
             [farthest, *(sign * (end - edge) for end in ends if sign * (end - edge) <= max(room, reach / 4))]
         )
-        if curve.target is not None and sign * (curve.target - edge) <= max(reach, room) / 2:
-            farthest = max(farthest, sign * (curve.target - edge))
+        near = [sign * (line - edge) for line in lines if sign * (line - edge) <= max(reach, room) / 2]
+        farthest = max([farthest, *near])
         low, high = (edge - farthest, high) if sign < 0 else (low, edge + farthest)
     margin = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
     return low - margin, high + margin

@@ -3,6 +3,7 @@
 from loopsmith.campaign.ablation import Ablation, Part
 from loopsmith.campaign.comparing import Finding
 from loopsmith.campaign.minimizing import Minimized
+from loopsmith.campaign.taking import Taken
 from loopsmith.campaign.verifying import Hidden, Verification
 from loopsmith.records import Effect
 from loopsmith.search.memory import effect_words
@@ -46,7 +47,7 @@ def verification(found: Verification) -> str:
 
 
 def decided(found: Verification) -> str:
-    if found.hidden and found.hidden.gate and found.hidden.loses:
+    if found.hidden and found.hidden.fails:
         return f"{WORDS[found.finding.standing]}, but the holdout shows a loss"
     return WORDS[found.finding.standing]
 
@@ -140,16 +141,27 @@ def about(part: Part) -> str:
     return f"{one_line(words, 200)} ({title})" if words and title else one_line(words, 200) or title
 
 
-def dropped(found: Minimized) -> str:
-    """`dropped 2 of 4 hunks, each shown to lose nothing`."""
+def taken(found: Taken) -> str:
+    """What was dropped, and what was measured of the rest as a whole."""
+    finding = found.finding
+    text = [minimized(found.smaller)] if found.smaller else []
+    text.append(f"{finding.state.name}: {WORDS[finding.standing]}: {one_line(finding.reason, 600)}")
+    text += [f"holdout: {hidden_words(found.hidden)}"] if found.hidden else []
+    return "\n".join([*text, *finding.notes])
+
+
+def dropped(found: Minimized | None) -> str:
+    """`dropped 2 of 4 hunks, shown to lose nothing`; empty where nothing was."""
+    if found is None or not found.dropped:
+        return ""
     total = len(found.kept) + len(found.dropped)
     lost = found.margin if found.margin == "nothing" else f"less than {found.margin}"
-    return f"dropped {len(found.dropped)} of {total} hunks" + (f", shown to lose {lost}" if found.dropped else "")
+    return f"dropped {len(found.dropped)} of {total} hunks, shown to lose {lost}"
 
 
 def minimized(found: Minimized) -> str:
     """What was taken out, what each removal measured, and what it cost."""
-    text = [dropped(found)]
+    text = [dropped(found) or "nothing could be dropped"]
     for trial in found.trials:
         places = few(tuple(hunk.place for hunk in trial.hunks))
         text.append(f"  {'dropped' if trial.dropped else 'stays  '}  {places}: {one_line(trial.reason, 300)}")

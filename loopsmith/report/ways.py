@@ -82,6 +82,8 @@ def ending(campaign: Campaign, view: dict[str, Any]) -> tuple[str, ...]:
     if state == "interrupted":
         return ("Its process is gone without an end; nothing that was recorded is lost.",)
     words = ENDED.get(campaign.stop_reason or "", "Why it ended is not recorded.")
+    if state == "failed":
+        return (words,)  # its message is shown whole
     said = one_line((campaign.message or "").partition("\n")[0], 400)
     return (words, f"In its own words: {said}.") if said else (words,)
 
@@ -104,7 +106,8 @@ def goes_on(campaign: Campaign, view: dict[str, Any], learned: Learned, where: s
     for item in learned.waiting[:3]:
         found.append(Command(f"loopsmith show {item.number} {where}", "what waits, with its evidence"))
         found.append(Command(f"loopsmith approve {item.number} {where}", "keep it; `loopsmith reject` discards it"))
-    found.append(Command(f"loopsmith memory {where}", "all that was learned"))
+    if view["counts"]["candidates"]:
+        found.append(Command(f"loopsmith memory {where}", "all that was learned"))
     return tuple(found)
 
 

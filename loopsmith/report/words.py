@@ -52,6 +52,10 @@ def setting(campaign: Campaign, *path: str) -> Any:
 
 
 def options(state: Path, campaign: Campaign, tracker: str | None = None) -> str:
-    """The options by which a command finds a campaign from any folder."""
+    """The options by which a command finds a campaign from any folder.
+
+    Args:
+        tracker: its address, without a password, where it is not in the state folder.
+    """
     parts = ["--state", str(state), *(["--tracker", tracker] if tracker else []), "--campaign", campaign.id]
     return shlex.join(parts)

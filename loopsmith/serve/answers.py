@@ -82,6 +82,7 @@ class CampaignStatus(Open):
     counts: dict[str, int]
     budget: dict[str, Limited]
     roles: dict[str, Any]
+    steering: dict[str, Any] = Field(description="hints, settings that were changed meanwhile, and what waits")
     usage: TotalUsage
 
 

@@ -45,6 +45,7 @@ def application(site: Site) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         looking = asyncio.create_task(site.watch.run())
+        site.warm(pages.warm)
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from loopsmith.tracker.aggregates import Spending
 from loopsmith.workflow import format_duration, format_money
 
 HIGH = 100.0
+KEEPS = 40  # that are marked on the line of money
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,10 @@ def money(spending: Sequence[Spending], curve: Curve, limit: float | None) -> Mo
         spent += part.cost_usd
         points.append(f"H{1000 * part.seconds / end:.1f}V{HIGH * (1 - spent / top):.2f}")
     line = "".join(points) + "H1000"
+    steps = curve.steps[1:] if len(curve.steps) <= KEEPS else ()
     keeps = tuple(
         (round(1000 * min(1.0, step.seconds / end), 1), f"c{step.number} kept at {format_money(step.cost_usd)}")
-        for step in curve.steps[1:]
+        for step in steps
     )
     return Money(line, f"{line}V100H0Z", keeps, 0.0 if top == limit else None, format_money(top), format_duration(end))
 

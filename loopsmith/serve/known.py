@@ -75,7 +75,7 @@ def known(source: Source, campaign_id: str, name: str) -> Known:
         feedback=said[-1] if said else "",
         spent=store.spent(campaign_id, candidate_id=candidate.id),
         events=events,
-        files=tuple(file_of(*item) for item in enumerate(store.artifacts(campaign_id, candidate.id))),
+        files=tuple(file_of(*item) for item in enumerate(source.files(campaign_id, candidate.id))),
         patch=source.patch(candidate),
         previous=candidate.number - 1 or None,
         next=candidate.number + 1 if candidate.number < store.last_number(campaign_id) else None,

@@ -10,7 +10,6 @@ from contextlib import suppress
 from loopsmith.errors import LoopsmithError
 
 PACE = 1.0  # seconds between two looks
-REST = 8.0  # a page that takes a second to make is made again after so many
 STILL = 15.0  # seconds after which a silent connection is shown to be alive
 RETRY = 2000  # milliseconds after which a browser connects again
 
@@ -26,7 +25,6 @@ class Watch:
 
     def __init__(self, look: Look):
         self.look = look
-        self.cost = 0.0  # seconds that the dearest page took of late
         self.ended = False
         self._followers: Counter[str] = Counter()
         self._seen: dict[str, tuple[str, str]] = {}  # topic: event and its data
@@ -50,8 +48,7 @@ class Watch:
                 del self._seen[topic]
             if changed:
                 self._wake()
-            self.cost *= 0.9
-            due = began + max(PACE, REST * self.cost)
+            due = began + PACE
             while not self.ended and (time.monotonic() < due or not self._followers):
                 await asyncio.sleep(0.05 if self._followers else 0.2)
 

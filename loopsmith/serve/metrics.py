@@ -11,6 +11,7 @@ from typing import Any
 from loopsmith.live import Doing
 from loopsmith.records import Campaign, Verdict
 from loopsmith.serve.site import Site
+from loopsmith.serve.words import clean
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[Mapping[str, str], float]
@@ -100,7 +101,7 @@ def labelled(labels: Mapping[str, str]) -> str:
 
 
 def escaped(value: str) -> str:
-    return str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", " ")
+    return str(clean(str(value))).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def written(value: float) -> str:

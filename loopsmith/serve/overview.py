@@ -1,6 +1,6 @@
 """What the page of a campaign shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -9,17 +9,20 @@ from loopsmith import report
 from loopsmith.campaign.hints import hints
 from loopsmith.live import RequestStatus
 from loopsmith.records import Campaign, CampaignStatus, Status
-from loopsmith.report.curve import curve
+from loopsmith.report.curve import Curve, curve
 from loopsmith.report.figure import Across, figure, legend
 from loopsmith.report.status import effect_of
 from loopsmith.serve import charts, tree
 from loopsmith.serve.site import Site
 from loopsmith.serve.words import path
+from loopsmith.tracker import Store
+from loopsmith.tracker.aggregates import Spending
 from loopsmith.workflow import format_count, format_duration, format_money
 
 POINTS = 700  # of the curve, beside the kept steps
 ROWS = 12  # of the newest candidates, reflections and events
 REQUESTS = 20
+LATE = ("curve", "spending", "mix", "tree", "earned")  # without them the page is shown, and completes itself
 WORDS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "wall_clock": ("Time", format_duration),
     "cost_usd": ("Money", format_money),
@@ -34,29 +37,28 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
     """Everything of the page by name."""
     store, id_ = site.source.store(), campaign.id
     makers: dict[str, Callable[[], Any]] = {
-        "curve": lambda: curve(store, campaign, limit=POINTS),
-        "mix": lambda: charts.columns(store.decision_mix(id_)),
-        "spending": lambda: store.spending(id_),
-        "earned": lambda: store.earned(id_),
-        "tree": lambda: tree.grow(campaign.origin_commit, store.branches(id_), store.started_from(id_)),
+        "standing": lambda: site.status(campaign),
         "newest": lambda: store.browse(id_, limit=ROWS),
         "waiting": lambda: store.browse(id_, statuses=[Status.QUARANTINED], limit=ROWS),
         "lessons": lambda: store.lessons(id_),
         "reflections": lambda: store.reflections(id_, limit=ROWS),
         "hints": lambda: hints(store, id_),
+        "curve": lambda: curve(store, campaign, limit=POINTS),
+        "spending": lambda: store.spending(id_),
+        "mix": lambda: charts.columns(store.decision_mix(id_)),
+        "tree": lambda: tree.grow(campaign.origin_commit, store.branches(id_), store.started_from(id_)),
+        "earned": lambda: store.earned(id_),
     }
-    made = site.sums(campaign, makers)
-    view = site.status(campaign)
-    found, process = made["curve"], view["campaign"]["process"]
-    limit = view["budget"]["cost_usd"]["limit"]
+    sums = site.sums(campaign, makers, LATE)
+    made, process = sums.values, site.source.process(campaign)
+    view = present(store, made["standing"], campaign, process)
     requests = store.requests(id_, limit=REQUESTS, newest_first=True)
-    return made | {
+    return {
+        **made,
+        "fresh": sums.fresh,
         "view": view,
         "across": across,
-        "figure": Markup(figure(found, across=across, alone=False, link=lambda number: path("c", id_, number))),
-        "legend": [(entry, Markup(entry.mark)) for entry in legend(found)],
-        "money": charts.money(made["spending"], found, limit),
-        "improvements": charts.improvements(found),
+        **pictures(made["curve"], made["spending"], view, id_, across),
         "effect": effect_of(view),
         "outcome": report.outcome(view),
         "tried": report.tried(view),
@@ -69,6 +71,28 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "resume": resume(campaign, process),
         "stopped": campaign.status is not CampaignStatus.RUNNING,
     }
+
+
+def pictures(
+    found: Curve | None, spending: Sequence[Spending] | None, view: dict[str, Any], id_: str, across: Across
+) -> dict[str, Any]:
+    """What is drawn from the curve and the money; each None while that is being summed up."""
+    if found is None:
+        return dict.fromkeys(("figure", "legend", "improvements", "money"))
+    limit = view["budget"]["cost_usd"]["limit"]
+    return {
+        "figure": Markup(figure(found, across=across, alone=False, link=lambda number: path("c", id_, number))),
+        "legend": [(entry, Markup(entry.mark)) for entry in legend(found)],
+        "improvements": charts.improvements(found),
+        "money": charts.money(spending, found, limit) if spending is not None else None,
+    }
+
+
+def present(store: Store, view: dict[str, Any], campaign: Campaign, process: int | None) -> dict[str, Any]:
+    """A status that may be of a moment ago, with how the campaign stands and what time it took now."""
+    state = view["campaign"] | {"status": report.state_of(store, campaign, process), "process": process}
+    used = view["budget"] | {"wall_clock": view["budget"]["wall_clock"] | {"used": campaign.elapsed}}
+    return view | {"campaign": state, "budget": used}
 
 
 def budget(view: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from loopsmith import report
 from loopsmith.errors import HarnessError, UsageError
-from loopsmith.records import Artifact, Campaign, Candidate, Status
+from loopsmith.records import Campaign, Candidate, Status
 from loopsmith.report.figure import Across
 from loopsmith.serve import diff
 from loopsmith.serve.known import Known, known
@@ -34,6 +34,12 @@ class Pages:
         self.site = site
         self.templates: Environment = environment()
 
+    def warm(self, campaign: Campaign) -> None:
+        """Make ready what the first page needs."""
+        for name in self.templates.list_templates():
+            self.templates.get_template(name)
+        overview(self.site, campaign, "candidates")
+
     def render(
         self, request: Request, name: str, *, status: int = 200, topic: str | None = None, **values: Any
     ) -> Response:
@@ -46,7 +52,7 @@ class Pages:
         shared = {
             "request": request,
             "topic": topic,
-            "page_version": getattr(request.state, "version", ""),
+            "page_version": getattr(request.state, "version", "") if values.get("fresh", True) else "older",
             "control": access.control,
             "acting": self.site.may_act(request),
             "signed_in": access.granted(request),
@@ -162,10 +168,8 @@ class Pages:
         campaign = self._campaign(request)
         store = self.site.source.store()
         name = request.path_params["candidate"]
-        if name == "baseline":
-            found = [item for item in store.artifacts(campaign.id) if item.candidate_id is None]
-        else:
-            found = list(store.artifacts(campaign.id, store.find_candidate(campaign.id, name).id))
+        candidate_id = None if name == "baseline" else store.find_candidate(campaign.id, name).id
+        found = self.site.source.files(campaign.id, candidate_id)
         index = request.path_params["index"]
         data = self.site.source.read(found[index]) if index < len(found) else None
         if data is None:
@@ -240,9 +244,8 @@ class Pages:
         logs = [file for file in found.files if file.kind in ("log", "output")]
         if not logs:
             return None
-        artifacts = self.site.source.store().artifacts(campaign.id, found.candidate.id)
-        artifact: Artifact = artifacts[logs[-1].index]
-        data = self.site.source.read(artifact, TAIL)
+        files = self.site.source.files(campaign.id, found.candidate.id)
+        data = self.site.source.read(files[logs[-1].index], TAIL)
         return (logs[-1].index, data.decode("utf-8", "replace")) if data else None
 
     def _between(self, one: Candidate, other: Candidate) -> str | None:

@@ -78,25 +78,28 @@ def refused(error: OSError, host: str, port: int) -> str:
     return f"cannot listen on {host} port {port}: {(error.strerror or str(error)).lower()}"
 
 
-def access_for(host: str, port: int, *, control: bool, given: str | None) -> Access:
+def access_for(host: str, port: int, *, control: bool, given: str | None, private: bool = False) -> Access:
     """Who may ask what of a server that is bound to `host`.
 
     Args:
-        given: the token; None: one is made where actions need it.
+        given: the token; None: one is made where it is needed.
+        private: reading needs the token too.
 
     Raises:
         UsageError: others could reach it and there is no token.
     """
-    private = not is_loopback(host)
-    if private and given is None:
+    reached = not is_loopback(host)
+    if reached and given is None:
         raise UsageError(
             f"--host {host} lets others reach this page, so it needs a token: put one into a file and give "
             "--token-file PATH, or set LOOPSMITH_TOKEN"
         )
-    token = given or (secrets.token_urlsafe(24) if control else None)
+    token = given or (secrets.token_urlsafe(24) if control or private else None)
     if token is not None:
         register_secret(token)
-    return Access(token=token, control=control, private=private, hosts=names_of(host), any_address=private, port=port)
+    return Access(
+        token=token, control=control, private=private or reached, hosts=names_of(host), any_address=reached, port=port
+    )
 
 
 def read_token(file: Path | None, variable: str | None) -> str | None:

@@ -3,16 +3,17 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
 
 from loopsmith import report
-from loopsmith.errors import UsageError
+from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.records import Campaign
 from loopsmith.serve.live import Watch
 from loopsmith.serve.security import Access
@@ -20,6 +21,34 @@ from loopsmith.serve.source import Source
 
 KEPT = 64  # values that are remembered
 THREADS = 4  # that sum a campaign up side by side
+SLOW = 0.3  # seconds; what takes longer to make is made aside
+PATIENCE = 0.5  # seconds that a page waits for sums that were never made before
+REST = 9.0  # times its own length that making sums rests
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a campaign comes to.
+
+    Attributes:
+        seconds: that it took to make them.
+        at: when that was, on the monotonic clock.
+        fresh: nothing has happened since.
+    """
+
+    version: str
+    values: Mapping[str, Any]
+    seconds: float = 0.0
+    at: float = 0.0
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """Sums that are being made: each of them, and all."""
+
+    parts: Mapping[str, Future[Any]]
+    whole: Future[Sums]
 
 
 class Site:
@@ -30,11 +59,25 @@ class Site:
         self.watch = Watch(self.version)
         self._values: OrderedDict[tuple[str, ...], tuple[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
+        self._sums: dict[str, Sums] = {}
+        self._making: dict[str, Making] = {}  # by campaign
+        self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve-aside")
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="loopsmith-serve")
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._aside, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self.source.close()
+
+    def warm(self, make: Callable[[Campaign], Any]) -> None:
+        """Make the newest campaign's page before anybody asks for it."""
+
+        def made() -> None:
+            with suppress(LoopsmithError, CancelledError, RuntimeError):  # who asks is told; or the server has ended
+                for campaign in self.source.store().campaigns()[:1]:
+                    make(campaign)
+
+        threading.Thread(target=made, name="loopsmith-serve-warm", daemon=True).start()
 
     def campaign(self, name: str) -> Campaign:
         """Raises UsageError when there is none of this id."""
@@ -80,17 +123,48 @@ class Site:
                 self._values.popitem(last=False)
         return value
 
-    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Several of a campaign's sums, made side by side, and again only when it has a new event."""
+    def sums(self, campaign: Campaign, makers: Mapping[str, Callable[[], Any]], late: Collection[str] = ()) -> Sums:
+        """All of a campaign's sums, made side by side, and again when there is something new.
+
+        Where that takes long, it is done aside and at most so often that it takes a tenth of the time; until then there
+        are those of before. Where there are none, those of `late` that are not made soon are None.
+        """
         seen = self.source.store().version(campaign.id)
-        version = short(seen.event if seen else 0, campaign.status)
+        version = short(seen.event if seen else 0, campaign.status, self.source.process(campaign))
+        with self._lock:
+            held, making = self._sums.get(campaign.id), self._making.get(campaign.id)
+            if held is not None and held.version == version:
+                return held
+            slow = held is not None and held.seconds > SLOW
+            rested = held is None or not slow or time.monotonic() > held.at + REST * held.seconds
+            if making is None and rested:
+                making = self._making[campaign.id] = self._start(campaign.id, version, makers)
+        if held is not None and (slow or making is None):
+            return replace(held, fresh=False)
+        assert making is not None
+        wait([making.whole], PATIENCE)
+        if making.whole.done():
+            made = making.whole.result()
+            return made if made.version == version else replace(made, fresh=False)
+        parts = {name: part for name, part in making.parts.items() if part.done() or name not in late}
+        return Sums(version, dict.fromkeys(late) | {name: part.result() for name, part in parts.items()}, fresh=False)
+
+    def _start(self, campaign_id: str, version: str, makers: Mapping[str, Callable[[], Any]]) -> Making:
+        parts = {name: self._pool.submit(make) for name, make in makers.items()}
+        return Making(parts, self._aside.submit(self._gather, campaign_id, version, parts))
+
+    def _gather(self, campaign_id: str, version: str, parts: Mapping[str, Future[Any]]) -> Sums:
         began = time.monotonic()
-        futures = {
-            name: self._pool.submit(self.remember, (name, campaign.id), version, make) for name, make in makers.items()
-        }
-        made = {name: future.result() for name, future in futures.items()}
-        self.watch.cost = max(self.watch.cost, time.monotonic() - began)
-        return made
+        try:
+            values = {name: part.result() for name, part in parts.items()}
+            now = time.monotonic()
+            made = Sums(version, values, now - began, now)
+            with self._lock:
+                self._sums[campaign_id] = made
+            return made
+        finally:
+            with self._lock:
+                self._making.pop(campaign_id, None)
 
 
 def short(*values: object) -> str:

@@ -1,13 +1,15 @@
 """What the pages are made from: a tracker that is opened for reading, and again when it was replaced."""
 
 import os
+import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from loopsmith.campaign.lock import holder
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import HarnessError, TrackerError
-from loopsmith.records import Artifact, Campaign, CampaignStatus, Candidate
+from loopsmith.records import Artifact, Campaign, CampaignStatus, Candidate, Phase
 from loopsmith.report.show import patch_of
 from loopsmith.tracker import Store, open_store
 from loopsmith.tracker.database import parse
@@ -90,6 +92,28 @@ class Source:
         except HarnessError:
             return None
 
+    def files(self, campaign_id: str, candidate_id: str | None) -> list[Artifact]:
+        """What the tracker names of a candidate, or of the baseline: its artifacts, and the logs of its runs."""
+        store = self.store()
+        named = [item for item in store.artifacts(campaign_id, candidate_id) if item.candidate_id == candidate_id]
+        if candidate_id is None:
+            runs = store.measurements(campaign_id, phase=Phase.BASELINE)
+        else:
+            runs = store.measurements(campaign_id, candidate_id=candidate_id)
+        known = {item.path for item in named}
+        logs = dict.fromkeys(item.log for item in runs if item.log and item.log not in known)
+        found = [
+            Artifact(campaign_id=campaign_id, candidate_id=candidate_id, kind="log", path=log, size=0) for log in logs
+        ]
+        return named + [replace(item, size=self.size(item)) for item in found]
+
+    def size(self, artifact: Artifact) -> int:
+        """The bytes of a file; 0 where it is gone."""
+        try:
+            return Path(artifact.path).stat().st_size
+        except OSError:
+            return 0
+
     def read(self, artifact: Artifact, limit: int = LOG_LIMIT) -> bytes | None:
         """The end of a file that the tracker names; None unless it is a plain file inside of the state folder."""
         root = self.state.root.resolve()
@@ -101,9 +125,10 @@ class Source:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(handle)
+            return None
         with os.fdopen(handle, "rb") as file:
-            if not path.is_file() or file.seek(0, os.SEEK_END) < 0:
-                return None
-            size = file.tell()
-            file.seek(max(0, size - limit))
+            file.seek(max(0, found.st_size - limit))
             return file.read(limit)

@@ -7,9 +7,9 @@ from loopsmith.records import Status
 from loopsmith.serve.charts import Bar, stacked
 from loopsmith.tracker.aggregates import Branch
 
-HEAD, TAIL = 4, 16  # steps of a long trunk that are shown at once
-SIDE = 6  # side branches of a node
-DEEP = 5  # levels of them
+HEAD, TAIL = 3, 9  # steps of a long trunk that are shown at once
+SIDE = 3  # side branches of a node
+DEEP = 3  # levels of them
 
 
 @dataclass(slots=True)

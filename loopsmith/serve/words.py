@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 import loopsmith
 from loopsmith.records import Effect, Event
+from loopsmith.report.steering import asked_words
 from loopsmith.report.summary import number
 from loopsmith.search.memory import effect_words, percent
 from loopsmith.workflow import format_duration, format_money, format_size
@@ -58,7 +59,7 @@ def ago(moment: datetime) -> str:
     if seconds < 5:
         return "just now"
     if seconds < 86400:
-        return f"{format_duration(seconds, 1)} ago"
+        return f"{format_duration(int(seconds), 1)} ago"
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
@@ -126,7 +127,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (cut, line, ago, lasted, letters, effect, share, candidate_number, event_words, mix_words, number)
+    filters = (
+        asked_words,
+        cut,
+        line,
+        ago,
+        lasted,
+        letters,
+        effect,
+        share,
+        candidate_number,
+        event_words,
+        mix_words,
+        number,
+    )
     found.filters |= {each.__name__: each for each in filters}
     found.filters |= {"money": format_money, "duration": format_duration, "size": format_size}
     found.globals |= {"path": path, "query": query, "counted": counted, "version": loopsmith.__version__}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, case, cast, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Integer, Select, case, cast, func, literal, select
 
 from loopsmith.records import Candidate, Event, Reflection, Status, Verdict
 from loopsmith.tracker import tables
@@ -161,7 +161,7 @@ class Aggregates(Verbs):
             width = -(-(high - low + 1) // bins)
             part = ((D.id - low) // literal(width, Integer)).label("part")
             query = select(part, D.verdict, func.count().label("count"))
-            query = query.where(D.campaign_id == campaign_id).group_by(part, D.verdict)
+            query = query.where(D.campaign_id == campaign_id).group_by("part", D.verdict)
             mix: dict[int, dict[str, int]] = {}
             for row in connection.execute(query):
                 mix.setdefault(row.part, {})[row.verdict] = row[2]
@@ -177,13 +177,14 @@ class Aggregates(Verbs):
             number = func.coalesce(number_in(U.round_id, campaign_id, "r"), 0)
             part = (number + literal(width - 1, Integer)) // literal(width, Integer)
             query = select(
+                part.label("part"),
                 func.min(number).label("first"),
                 func.max(number).label("last"),
                 func.count().label("calls"),
                 func.sum(U.input_tokens + U.output_tokens).label("tokens"),
                 func.sum(U.cost_usd).label("cost_usd"),
             )
-            query = query.where(whole(U.campaign_id, campaign_id)).group_by(part).order_by(part)
+            query = query.where(whole(U.campaign_id, campaign_id)).group_by("part").order_by("part")
             rows = connection.execute(query).all()
             lasts = select(R.number, R.created_at).where(
                 R.campaign_id == campaign_id, R.number.in_([row.last for row in rows])
@@ -194,23 +195,20 @@ class Aggregates(Verbs):
     def earned(self, campaign_id: str) -> tuple[Earned, ...]:
         """What each category of ideas brought, those with the largest gain first; none where nobody planned."""
         category = func.substr(C.plan["category"].as_string(), 1, NAME).label("category")
-        mine = whole(C.campaign_id, campaign_id)
-        planned = select(C.number, category).where(mine).cte("planned").prefix_with("MATERIALIZED")
-        counts = select(category, func.sum(case((C.status.in_(list(Verdict)), 1), else_=0)).label("tried"))
-        counts = counts.where(mine, category != "").group_by(category)
+        decided = case((C.status.in_(list(Verdict)), 1), else_=0).label("decided")
+        p = materialized("planned", select(C.number, category, decided).where(whole(C.campaign_id, campaign_id))).c
+        number = number_in(U.candidate_id, campaign_id).label("number")
+        used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
+        u = materialized("used", used.group_by("number")).c
+        sums = select(p.category, func.sum(p.decided).label("tried"), func.sum(u.cost).label("cost"))
+        sums = sums.outerjoin_from(p.number.table, u.number.table, u.number == p.number)
         gains = select(category, func.count().label("kept"), func.sum(D.effect_mean), func.max(D.effect_mean))
         gains = gains.join(tables.decision, D.candidate_id == C.id)
-        gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by(category)
-        number = number_in(U.candidate_id, campaign_id)
-        costs = select(planned.c.category, func.sum(U.cost_usd)).select_from(tables.usage)
-        costs = costs.join(planned, planned.c.number == number).where(whole(U.campaign_id, campaign_id))
+        gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by("category")
         with self._database.reading() as connection:
-            tried = {row.category: row.tried for row in connection.execute(counts)}
-            if not tried:
-                return ()
-            kept = {row[0]: row[1:] for row in connection.execute(gains)}
-            cost = {row[0]: row[1] for row in connection.execute(costs.group_by(planned.c.category))}
-        found = (earned_by(name, tried[name], kept.get(name, (0, None, None)), cost.get(name)) for name in tried)
+            rows = connection.execute(sums.where(p.category != "").group_by(p.category)).all()
+            kept = {row[0]: row[1:] for row in connection.execute(gains)} if rows else {}
+        found = (earned_by(row.category, row.tried, kept.get(row.category, (0, None, None)), row.cost) for row in rows)
         return tuple(sorted(found, key=lambda each: (-each.gain, -each.tried, each.category)))
 
     def started_from(self, campaign_id: str) -> dict[str, dict[str, int]]:
@@ -247,6 +245,11 @@ def whole(column: ColumnElement[str], campaign_id: str) -> ColumnElement[bool]:
     return func.coalesce(column, "") == campaign_id
 
 
+def materialized(name: str, query: Select[*tuple[Any, ...]]) -> CTE:
+    """A part of a query that is worked out once."""
+    return query.cte(name).prefix_with("MATERIALIZED")
+
+
 def number_in(column: ColumnElement[Any], campaign_id: str, letter: str = "") -> ColumnElement[int]:
     """The number at the end of ids such as CAMPAIGN.12 and CAMPAIGN.r3, which saves a join."""
     return cast(func.substr(column, len(campaign_id) + len(letter) + 2), Integer)
@@ -258,7 +261,8 @@ def to_branch(row: AnyRow) -> Branch:
 
 def to_spending(row: AnyRow, start: datetime | None, at: datetime | None) -> Spending:
     seconds = max(0.0, (at - start).total_seconds()) if start and at else 0.0
-    return Spending(**row._mapping, at=at, seconds=seconds)
+    fields = {name: value for name, value in row._mapping.items() if name != "part"}
+    return Spending(**fields, at=at, seconds=seconds)
 
 
 def earned_by(category: str, tried: int, kept: Sequence[Any], cost: float | None) -> Earned:

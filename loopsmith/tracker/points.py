@@ -22,7 +22,9 @@ from loopsmith.tracker import tables
 from loopsmith.tracker.rows import Verbs
 
 C, D, M, U = tables.candidate.c, tables.decision.c, tables.measurement.c, tables.usage.c
-PER_BIN = 10  # points that a bin of the number axis gives at most: two values of a verdict, one without a score
+# Points that a verdict gives at most in a bin of the number axis: both ends, of discarded ones also of those that
+# were better than their baseline; one of those without a score.
+PER_BIN = {Verdict.DISCARDED: 4, Verdict.QUARANTINED: 4, Verdict.FAILED: 2, Verdict.CRASHED: 2, Verdict.TIMED_OUT: 2}
 TEXT = 300  # characters of a hypothesis that a point carries
 BY_A_PERSON = ("approved", "rejected")  # the rules of decisions that ended a quarantine
 TESTED = ("pooled", "sign-flip")  # the rules of decisions by pairs, whose evidence holds the noise
@@ -73,12 +75,12 @@ class Points(Verbs):
             .where(D.campaign_id == campaign_id, D.verdict != Verdict.KEPT)
             .order_by(C.number)
         )
-        others = (D.campaign_id == campaign_id, D.verdict != Verdict.KEPT)
+        counts = select(D.verdict, func.count()).where(D.campaign_id == campaign_id, D.verdict != Verdict.KEPT)
         with self._database.reading() as connection:
-            total = connection.execute(select(func.count()).where(*others)).scalar_one()
-            if total > limit:
+            totals = {Verdict(row[0]): row[1] for row in connection.execute(counts.group_by(D.verdict))}
+            if sum(totals.values()) > limit:
                 last = connection.execute(select(func.max(C.number)).where(C.campaign_id == campaign_id)).scalar_one()
-                width = -(-last * PER_BIN // limit)
+                width = -(-last * sum(PER_BIN.get(verdict, 1) for verdict in totals) // limit)
                 numbers = connection.execute(extremes(campaign_id, width, minimize)).scalars().all()
                 query = query.where(C.campaign_id == campaign_id, C.number.in_(numbers))
             return tuple(map(to_point, connection.execute(query)))
@@ -102,7 +104,7 @@ class Points(Verbs):
     def cost_by_round(self, campaign_id: str) -> dict[int, float]:
         """Dollars by round's number; what belongs to none is under 0. Open reservations count in full."""
         number = func.coalesce(number_of(U.round_id, campaign_id, ".r"), 0).label("number")
-        query = select(number, func.sum(U.cost_usd)).where(U.campaign_id == campaign_id)
+        query = select(number, func.sum(U.cost_usd)).where(func.coalesce(U.campaign_id, "") == campaign_id)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by("number").order_by("number"))}
 

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.text import Text
 
+from loopsmith.records import Verdict
 from loopsmith.report.curve import Curve
 from loopsmith.report.scale import Axis, drawn, labels, shown, ticks
 
@@ -54,7 +56,8 @@ def draw(curve: Curve, width: int, height: int, *, ascii: bool = False) -> list[
         return [Text("the baseline is not measured yet", style="dim")]
     if width < SMALLEST[0] or height < SMALLEST[1]:
         return [Text(f"{curve.metric} = {curve.steps[-1].value:.5g}")]
-    low, high = shown(curve)
+    believed = tuple(point for point in curve.points if point.verdict != Verdict.QUARANTINED)
+    low, high = shown(replace(curve, points=believed))
     named, power = names(curve, ticks(low, high, max(2, height // 3)))
     margin = max(map(len, named.values())) + 1
     canvas = Canvas(width - margin, height - 1, ascii=ascii)

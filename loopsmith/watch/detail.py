@@ -10,15 +10,17 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from loopsmith.errors import LoopsmithError
+from loopsmith.records import Status
 from loopsmith.tracker import Store
-from loopsmith.watch.dossier import Dossier, dossier
+from loopsmith.watch.dossier import NAME, Dossier, dossier
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.shell import Place, Shell
 from loopsmith.watch.text import plain, status_style, status_words
 from loopsmith.workspace import Repository
 
 WIDE = 120  # columns from which the patch stands beside the text
-KEYS = "esc back  n next  p previous  1-4, tab pages  a approve  d reject  ? help"
+KEYS = "1 about  2 patch  3 runs  4 transcript  n next  p previous  esc back  ? help"
+REVIEW = "a approve  d reject  "  # where it waits for a person
 MESSAGE = 8.0  # seconds that a sentence stays at the foot
 PAGES = ("about", "patch", "runs", "transcript")
 
@@ -31,7 +33,8 @@ class Detail(Screen[None]):
     Detail Lines { border-title-style: bold; border-title-color: $foreground; }
     Detail Lines:focus { border-title-style: bold reverse; }
     Detail.-wide #about { margin-right: 2; }
-    Detail #head, Detail #keys { border: none; height: 1; padding: 0; }
+    Detail #head, Detail #keys { border: none; height: 1; }
+    Detail #keys { height: auto; max-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,left,backspace", "back", show=False),
@@ -55,11 +58,11 @@ class Detail(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
         with Horizontal():
-            yield Lines(id="about", wrap=True, focus=True)
+            yield Lines(id="about", wrap=True, hang=NAME, focus=True)
             yield Lines(id="patch", across=True, focus=True)
             yield Lines(id="runs", across=True, focus=True)
             yield Lines(id="transcript", wrap=True, focus=True)
-        yield Lines(id="keys")
+        yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
         for name in PAGES:
@@ -77,7 +80,8 @@ class Detail(Screen[None]):
         self.set_timer(MESSAGE, self._keys)
 
     def _keys(self) -> None:
-        self.query_one("#keys", Lines).show([Text(KEYS, style="dim")])
+        waits = self.dossier is not None and self.dossier.candidate.status is Status.QUARANTINED
+        self.query_one("#keys", Lines).show([Text(f"{REVIEW if waits else ''}{KEYS}", style="dim")])
 
     def load(self) -> None:
         self.query_one("#head", Lines).show([Text("reading…", style="dim")])
@@ -110,6 +114,7 @@ class Detail(Screen[None]):
             f"  {plain(candidate.hypothesis or candidate.summary)}",
         )
         self.query_one("#head", Lines).show([head])
+        self._keys()
 
     def _arrange(self) -> None:
         """Two pages side by side where there is room: the first, and the one that was chosen."""

@@ -22,6 +22,7 @@ HYPOTHESIS = 4_000  # characters of a text that an agent wrote
 PATCH = 200_000
 TRANSCRIPT = 400_000
 RUNS = 500  # measurements that are shown
+NAME = 11  # columns for the name of what is said
 ASKED = (RequestKind.APPROVE, RequestKind.REJECT)
 
 
@@ -99,7 +100,7 @@ def about(store: Store, candidate: Candidate, decision: Decision | None) -> list
 def row(name: str, text: str) -> list[Text]:
     """A name and what belongs to it, on as many lines as it has; nothing of an empty text."""
     parts = [part for part in plain_lines(text.strip(), limit=HYPOTHESIS) if part.strip()]
-    return [Text.assemble((f"{name if index == 0 else '':<11}", "dim"), part) for index, part in enumerate(parts)]
+    return [Text.assemble((f"{name if index == 0 else '':<{NAME}}", "dim"), part) for index, part in enumerate(parts)]
 
 
 def patch_lines(repository: Repository | None, candidate: Candidate) -> list[Text]:

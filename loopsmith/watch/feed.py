@@ -105,7 +105,12 @@ class Reader:
 
     @property
     def place(self) -> str:
-        return str(self.source.tracker) if self.is_file else "of this campaign"
+        """In few letters: whoever watches knows which one is meant."""
+        return Path(self.source.tracker).name if self.is_file else "of this campaign"
+
+    def short(self, error: Exception) -> str:
+        """An error's words with the tracker's name in place of its path, which may be long."""
+        return str(error).replace(str(self.source.tracker), self.place)
 
     @property
     def is_file(self) -> bool:
@@ -123,7 +128,9 @@ class Reader:
         try:
             found = os.stat(path)
         except OSError as error:
-            raise TrackerError(f"the tracker {path} is gone ({(error.strerror or str(error)).lower()})") from error
+            raise TrackerError(
+                f"the tracker {self.place} is gone ({(error.strerror or str(error)).lower()})"
+            ) from error
         if self._file != (found.st_dev, found.st_ino):
             self._close()
             self._file = (found.st_dev, found.st_ino)

@@ -21,6 +21,7 @@ class Lines(ScrollView):
     Args:
         wrap: break long lines, with the width; without, they go on to the right.
         across: long lines can be scrolled sideways; without, they are cut.
+        hang: columns of a name at the beginning of a line, a span of its own: what is wrapped goes on beside it.
     """
 
     DEFAULT_CSS = "Lines { scrollbar-size: 1 1; overflow-x: hidden; } Lines.-across { overflow-x: auto; }"
@@ -33,10 +34,17 @@ class Lines(ScrollView):
     ]
 
     def __init__(
-        self, *, id: str | None = None, wrap: bool = False, across: bool = False, focus: bool = False, classes: str = ""
+        self,
+        *,
+        id: str | None = None,
+        wrap: bool = False,
+        across: bool = False,
+        hang: int = 0,
+        focus: bool = False,
+        classes: str = "",
     ):
         super().__init__(id=id, can_focus=focus, classes=classes)
-        self.wrap, self.across = wrap, across
+        self.wrap, self.across, self.hang = wrap, across, hang
         self.set_class(across, "-across")
         self._given: Sequence[Text] = ()
         self._lines: Sequence[Text] = ()
@@ -72,8 +80,7 @@ class Lines(ScrollView):
     def _arrange(self) -> None:
         width = self.room.width
         if self.wrap and width > 0:
-            console = self.app.console
-            self._lines = [part for line in self._given for part in line.wrap(console, width) or [BLANK]]
+            self._lines = [part for line in self._given for part in wrapped(self.app, line, width, self.hang)]
         else:
             self._lines = self._given
         widest = max((line.cell_len for line in self._lines), default=0) if self.across else width
@@ -85,6 +92,16 @@ class Lines(ScrollView):
         row = top + y
         line = self._lines[row] if row < len(self._lines) else BLANK
         return strip_of(self.app, line, left, self.room.width)
+
+
+def wrapped(app: App[Any], line: Text, width: int, hang: int) -> list[Text]:
+    """A line broken to the width; beside its name, where it begins with one."""
+    named = hang and width > 2 * hang and bool(line.spans) and line.spans[0].end == hang
+    if not named:
+        return list(line.wrap(app.console, width)) or [BLANK]
+    name, rest = line.divide([hang])
+    parts = list(rest.wrap(app.console, width - hang)) or [BLANK]
+    return [name + parts[0], *(Text(" " * hang) + part for part in parts[1:])]
 
 
 def strip_of(app: App[Any], line: Text, left: int, width: int) -> Strip:

@@ -12,7 +12,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
-from loopsmith.live import Page
 from loopsmith.tracker.browse import SortKey
 from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
@@ -20,8 +19,9 @@ from loopsmith.watch.dialogs import Choice
 from loopsmith.watch.feed import Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
+from loopsmith.watch.reading import Reading
 from loopsmith.watch.shell import Place, Shell
-from loopsmith.watch.table import PAGE, Candidates
+from loopsmith.watch.table import Candidates
 from loopsmith.watch.text import plain
 from loopsmith.watch.views import CurvePane, EventLines
 
@@ -37,7 +37,8 @@ class Main(Screen[None]):
     """Everything of one campaign."""
 
     DEFAULT_CSS = """
-    Main #head, Main #tabs, Main #keys { height: 1; }
+    Main #head, Main #tabs { height: 1; }
+    Main #keys { height: auto; max-height: 3; }
     Main .pane { border-top: solid $border-blurred; border-title-style: bold; border-title-color: $foreground; }
     Main .pane:focus { border-title-style: bold reverse; }
     Main.-short .pane { border-top: none; }
@@ -88,9 +89,10 @@ class Main(Screen[None]):
                 yield Lines(id="events", classes="pane", focus=True)
                 yield Lines(id="asked", classes="pane", focus=True, wrap=True)
         yield Input(id="search", placeholder="words, or a number such as c12; enter keeps, esc clears")
-        yield Lines(id="keys")
+        yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
+        self._reading = Reading(self.app, self.table)
         self.table.add_class("pane")
         self._title()
         self.lines("head").show([Text("reading the tracker…", style="dim")])
@@ -123,8 +125,7 @@ class Main(Screen[None]):
         better = "higher" if picture.curve.direction == "maximize" else "lower"
         curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better")
         self._show_events(picture)
-        if not trouble:
-            self.table.read_again()
+        self._reading.again(picture)
         self._keys()
         self._arrange()
 
@@ -254,31 +255,7 @@ class Main(Screen[None]):
     # Candidates
 
     def on_candidates_wanted(self, wanted: Candidates.Wanted) -> None:
-        query, number, campaign = wanted.query, wanted.page, self.app.source.campaign_id
-
-        def read() -> Page | None:
-            try:
-                return self.app.pages.read(
-                    lambda store: store.browse(
-                        campaign,
-                        statuses=query.statuses,
-                        search=query.search,
-                        sort=query.sort,
-                        descending=query.descending,
-                        limit=PAGE,
-                        offset=number * PAGE,
-                    )
-                )
-            except Exception:  # the head says what is the matter with the tracker
-                return None
-
-        def shown(page: Page | None) -> None:
-            if page is None:
-                self.table.failed(query, number)
-            else:
-                self.table.take(query, number, page)
-
-        self.app.in_background(read, shown)
+        self._reading.read(wanted.query, wanted.page)
 
     def on_candidates_moved(self, moved: Candidates.Moved) -> None:
         self._title()
@@ -299,7 +276,7 @@ class Main(Screen[None]):
         words = next(words for statuses, words in KINDS.values() if statuses == query.statuses)
         parts = ["candidates" if words == "all" else f"candidates: {words}"]
         parts += [f"with {plain(query.search, 40)}"] if query.search else []
-        at = f"{table.cursor + 1} of {table.total:,}" if table.total else "0"
+        at = f"{table.cursor + 1:,} of {table.total:,}" if table.total else "0"
         table.border_title = Text(f" {' '.join(parts)}, {at} ")
 
     # Search, filter, order

@@ -103,7 +103,7 @@ class Shell(App[None]):
             try:
                 return self.feed.look()
             except LoopsmithError as error:
-                return str(error)
+                return self.feed.reader.short(error)
 
         self.in_background(read, self._looked)
 
@@ -122,7 +122,7 @@ class Shell(App[None]):
             try:
                 found = read()
             except LoopsmithError as error:
-                self._from_thread(self.tell, str(error))
+                self._from_thread(self.tell, self.pages.short(error))
             else:
                 self._from_thread(then, found)
 

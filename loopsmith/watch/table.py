@@ -43,7 +43,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("c", 6, 0, lambda row: f"c{row.number}", sort=SortKey.NUMBER),
+    Column("c", 7, 0, lambda row: f"c{row.number}", sort=SortKey.NUMBER),
     Column("status", 11, 0, lambda row: status_words(row.status), sort=SortKey.STATUS),
     Column("value", 10, 44, lambda row: number(row.value), right=True, sort=SortKey.VALUE),
     Column("gain", 9, 34, lambda row: gain(row.effect), right=True, sort=SortKey.EFFECT),
@@ -61,7 +61,7 @@ def row_text(row: Overview, columns: tuple[Column, ...]) -> Text:
     line = Text(no_wrap=True)
     style = status_style(row.status)
     for column in columns:
-        text = column.cell(row)[: column.width]
+        text = column.cell(row)
         text = text.rjust(column.width) if column.right else text.ljust(column.width)
         line.append(f"{text} ", style=style if column.title in ("c", "status") else "")
     line.append(plain(row.hypothesis or row.reason), style="dim" if style == "dim" else "")

@@ -14,7 +14,7 @@ from loopsmith.workflow.agent import (
 )
 from loopsmith.workflow.coding import CliAgent
 from loopsmith.workflow.describe import affordance, describe
-from loopsmith.workflow.load import Workflow, find, from_values, load
+from loopsmith.workflow.load import STATE_FOLDER, Workflow, find, from_values, load
 from loopsmith.workflow.render import VARIABLES, render
 from loopsmith.workflow.schema import (
     Budget,
@@ -45,6 +45,7 @@ from loopsmith.workflow.values import Constraint, MinEffect, Secret, editable_ma
 from loopsmith.workflow.verify import Resources, Verify
 
 __all__ = [
+    "STATE_FOLDER",
     "VARIABLES",
     "AgentSettings",
     "AnthropicAgent",

@@ -1,7 +1,7 @@
 """A change of the settings while a campaign goes on: what is allowed, and what the new settings are."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,8 +13,8 @@ from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.schema import Settings
 
 AT_ONCE = ("budget",)
-BETWEEN_ROUNDS = ("search", "agent", "roles", "memory", "guardrails", "repeats", "hooks", "notify")
-STARTED = (("guardrails", "network"),)  # of those sections, what a campaign is started with
+BETWEEN_ROUNDS = ("search", "agent", "roles", "memory", "guardrails", "repeats", "hooks")
+STARTED = (("guardrails", "network"), ("hooks", "after_decision"))  # of those sections, what a campaign is started with
 COMPARABLE = (("objective",), ("verify",), ("workspace", "editable"), ("workspace", "link"))
 
 
@@ -40,13 +40,14 @@ def refusal(key: str) -> str:
     )
 
 
-def problems(settings: Mapping[str, Any], assignment: str) -> tuple[str, ...]:
-    """What is wrong with a `KEY=VALUE` text, in the words of `--set`; what was wrong before is left out.
+def problems(settings: Mapping[str, Any], assignment: str, before: Sequence[str] = ()) -> tuple[str, ...]:
+    """What is wrong with a `KEY=VALUE` text, in the words of `--set`; what was wrong without it is left out.
 
     Args:
         settings: all of them, as the tracker holds them.
+        before: other such texts that come first.
     """
-    known, data = set(_broken(_data(settings, ()))), _data(settings, (assignment,))
+    known, data = set(_broken(_data(settings, before))), _data(settings, (*before, assignment))
     new = [problem for problem in _broken(data) if problem not in known]
     return tuple(dict.fromkeys([*(problem.show("") for problem in data.problems), *(_said(data, new))]))
 

@@ -1,7 +1,8 @@
 """Hunks: a change between two commits in its smallest pieces, and the same change with some of them alone."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import pygit2
 from pygit2.enums import DiffOption, FileMode
@@ -9,12 +10,16 @@ from pygit2.enums import DiffOption, FileMode
 from loopsmith.workspace.repository import Repository
 from loopsmith.workspace.trees import Entry, guarded
 
+LONG = 10_000  # bytes, beyond which no lines are compared
+ALIKE = 0.6  # of two lines, from which on one is taken for the other after an edit
 PLAIN = (FileMode.BLOB, FileMode.BLOB_EXECUTABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
     """Successive lines of one file that are replaced, without any line around them; or a whole file.
+
+    Lines that were edited each in its place are a piece each.
 
     Attributes:
         start: the first line that is replaced, from 0; lines are inserted before it where `removed` is 0.
@@ -63,14 +68,26 @@ def hunks(repo: Repository, old: str, new: str) -> tuple[Hunk, ...]:
             for hunk in patch.hunks:
                 start = hunk.old_start - (hunk.old_lines > 0)
                 first = hunk.new_start - (hunk.new_lines > 0)
-                text = b"".join(lines[first : first + hunk.new_lines])
-                found.append(Hunk(path, start, hunk.old_lines, hunk.new_lines, text))
+                fresh = lines[first : first + hunk.new_lines]
+                gone = split(repo.read(old, path))[start : start + hunk.old_lines]
+                if edited(gone, fresh):
+                    found += [Hunk(path, start + place, 1, 1, text) for place, text in enumerate(fresh)]
+                else:
+                    found.append(Hunk(path, start, len(gone), len(fresh), b"".join(fresh)))
     return tuple(found)
 
 
 def whole(one: Entry | None, other: Entry | None) -> bool:
     """Whether a file's change cannot be taken apart."""
     return one is None or other is None or one.mode != other.mode or one.mode not in PLAIN
+
+
+def edited(gone: Sequence[bytes], fresh: Sequence[bytes]) -> bool:
+    """Whether lines were edited each in its place, such as constants below one another: then each is a piece."""
+    if len(gone) != len(fresh) or sum(map(len, (*gone, *fresh))) > LONG:
+        return False
+    pairs = zip(gone, fresh, strict=True)
+    return all(SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE for one, other in pairs)
 
 
 def split(data: bytes) -> list[bytes]:

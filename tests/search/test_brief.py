@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from loopsmith.live import Hint, HintStatus, Request, RequestKind
 from loopsmith.records import Candidate, Decision, Effect, Reflection, Status, Verdict
 from loopsmith.search.brief import Situation, rules, template_variables, write_brief
 from loopsmith.search.memory import lesson_line, useful
@@ -195,3 +196,26 @@ def test_a_brief_tells_every_guardrail_of_the_patch():
     assert "nor may they be set anywhere else: `SEED`" in text
     assert "only of: math" in text
     assert "`eval`" in text
+
+
+def hint(number, text, *taken):
+    request = Request(id=number, campaign_id="c", kind=RequestKind.STEER, by="terminal", created_at=NOW)
+    return Hint(number=number, text=text, request=request, status=HintStatus.OPEN, taken=taken)
+
+
+def test_what_a_person_asks_stands_before_the_lessons_as_words_and_not_as_data():
+    taken = (candidate(5, status=Status.DISCARDED), candidate(7, status=Status.KEPT))
+    hints = [hint(1, "fuse the loops", *taken), hint(2, "try\n~~~~ a table")]
+    text = brief(hints=hints, lessons=[reflection(1, lesson="a lesson")])
+    section = text[text.index("### From a person") : text.index("### Kept so far")]
+    assert "- (steer 2) try ~~ a table\n- (steer 1) fuse the loops [taken up so far: c5 discarded, c7 kept]" in section
+    assert NOTICE not in section
+    assert text.index("### From a person") < text.index("a lesson")
+    assert "From a person" not in brief()
+
+
+def test_many_long_hints_are_cut_to_the_newest():
+    text = brief(hints=[hint(number, "x" * 5000) for number in range(1, 40)])
+    section = text[text.index("### From a person") : text.index("### Kept so far")]
+    assert "(steer 39) " in section
+    assert len(section) < 3000

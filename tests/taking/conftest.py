@@ -5,7 +5,7 @@ from support import run
 QUIET = {"min_effect": "10%"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kept(tmp_path_factory):
     """The workflow of such a campaign that ran, with an exact metric. Tests leave branches and events behind."""
     path = make(tmp_path_factory.mktemp("kept") / "source")
@@ -13,7 +13,7 @@ def kept(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def noisy(tmp_path_factory):
     """The same with a noisy metric."""
     path = make(

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from keeping import COMMANDS, make
@@ -9,6 +11,8 @@ from support import run
 
 from loopsmith import workflow
 from loopsmith.tracker import open_store
+
+GOLF = Path(__file__).parents[2] / "examples" / "golf"
 
 
 def events(path, name):
@@ -45,7 +49,7 @@ def test_as_json_it_has_what_was_measured(kept, loopsmith):
 
 
 def test_of_a_noisy_metric_contributions_have_intervals_and_runs_are_used_again_until_new(noisy, loopsmith):
-    first = json.loads(loopsmith("ablate", "-w", noisy, "--json").out)
+    first = json.loads(loopsmith("ablate", "-w", noisy, "--new", "--json").out)
     assert first["runs"] >= 4 * 2 * 2
     for part in (*(part["finding"] for part in first["parts"]), first["whole"]):
         low, high = part["interval"]
@@ -63,6 +67,22 @@ def test_of_a_noisy_metric_contributions_have_intervals_and_runs_are_used_again_
     anew = json.loads(loopsmith("ablate", "-w", noisy, "--new", "--json").out)
     assert anew["runs"] >= 4 * 2 * 2
     assert anew["parts"][0]["finding"]["pairs"] != first["parts"][0]["finding"]["pairs"]
+
+
+def test_an_exact_metric_that_moved_since_is_measured_anew(tmp_path, loopsmith):
+    path = make(
+        tmp_path, command='. ./level.sh\necho "METRIC score=$((L * (10 + A + B)))"', workspace={"link": ["level.sh"]}
+    )
+    (tmp_path / "level.sh").write_text("L=1\n")
+    assert run(path)["best"]["value"] == 26
+    first = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    same = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    assert (first["runs"], same["runs"]) == (5, 1)
+    (tmp_path / "level.sh").write_text("L=2\n")
+    moved = json.loads(loopsmith("ablate", "-w", path, "--json").out)
+    assert moved["parts"][1]["finding"]["pairs"] == [[38, 52]]
+    assert moved["whole"]["pairs"] == [[20, 52]]
+    assert "what was measured before does not repeat, so that all of it is measured anew" in moved["notes"]
 
 
 def test_a_change_that_no_longer_contributes_is_named_and_one_that_is_needed_too(tmp_path, loopsmith):
@@ -95,3 +115,19 @@ def test_a_change_that_was_taken_back_leaves_nothing(tmp_path, loopsmith):
     assert row(result.out, "c1")[1] == "0"
     assert "nothing of it is left in the final state" in result.out
     assert row(result.out, "c2")[1] == "+100.0 %"
+
+
+def test_the_golf_example_as_it_is(tmp_path, loopsmith):
+    """The two of its commands that are kept, one after the other."""
+    shutil.copytree(GOLF, tmp_path / "golf", ignore=shutil.ignore_patterns(".loopsmith"))
+    path = tmp_path / "golf" / "WORKFLOW.md"
+    commands = [workflow.load(path).settings.agents[0].commands[index] for index in (0, 6)]
+    agent = json.dumps({"kind": "scripted", "commands": commands})
+    assert loopsmith("run", path, "--set", f"agent={agent}", "--set", "search.candidates_per_round=1").code == 0
+    result = loopsmith("ablate", "-w", path)
+    assert row(result.out, "c1")[1] == "+30.3 %"
+    assert row(result.out, "c2")[1] == "+62.4 %"
+    assert row(result.out, "all")[1] == "+67.7 %"
+    taken = loopsmith("apply", "-w", path, "--pick", "2", "--patch", "-")
+    assert taken.code == 0, taken.err
+    assert "better: bytes 541 -> 251: 53.60 % better" in taken.err

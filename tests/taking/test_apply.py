@@ -132,6 +132,18 @@ def test_a_change_that_does_not_hold_alone_is_not_written_unless_unverified(tmp_
     assert settings_in(tmp_path, "second") == {"A": "0", "B": "0", "C": "3", "D": "0"}
 
 
+def test_what_was_kept_for_removing_lines_holds_alone_when_it_is_not_worse(tmp_path, loopsmith):
+    commands = (COMMANDS[0], "sed -i '/^# line 3/d' program.sh")
+    path = make(tmp_path, commands=commands, objective={"min_effect": "5%"}, decide={"simplify": True})
+    assert run(path)["counts"]["kept"] == 2
+    result = loopsmith("apply", "-w", path, "--pick", "2", "--branch", "shorter")
+    assert result.code == 0, result.err
+    assert "c2 alone: not worse: score 10 -> 10: no change" in result.err
+    shorter = git(tmp_path, "show", "shorter:program.sh")
+    assert "# line 3" not in shorter
+    assert shorter.startswith("A=0\n")
+
+
 def test_minimize_drops_what_does_nothing_and_says_what_each_removal_measured(kept, loopsmith):
     result = loopsmith("apply", "-w", kept, "--minimize", "--branch", "small")
     assert result.code == 0, result.err
@@ -145,7 +157,7 @@ def test_minimize_drops_what_does_nothing_and_says_what_each_removal_measured(ke
     assert "what is left of all kept changes: better: score 10 -> 26" in result.err
     assert "dropped 2 of 4 hunks, shown to lose nothing" in message(kept.parent, "small")
     assert trailer(kept.parent, "small", "Verified").startswith("what is left of all kept changes, +160.0 %")
-    (event,) = events(kept, "patch.minimized")
+    event = events(kept, "patch.minimized")[-1]
     assert event.data["dropped"] == ["program.sh:15 +1 -1", "program.sh:22 +1 -1"]
     assert loopsmith("apply", "-w", kept, "--minimize", "--pick", "1", "--patch", "-").out.count("\n+A=5") == 1
 
@@ -160,6 +172,8 @@ def test_of_a_noisy_metric_a_removal_must_be_shown_to_lose_less_than_the_margin(
     assert "takes about" in margin.err
     assert margin.code == 0, margin.err
     assert settings_in(noisy.parent, "no-smaller") == {"A": "9", "B": "7", "C": "1", "D": "1"}
+    assert "nothing could be dropped" in margin.err
+    assert "all kept changes: better" in margin.err
 
 
 def test_constraints_and_checks_must_hold_without_what_is_dropped(tmp_path, loopsmith):
@@ -175,6 +189,17 @@ def test_constraints_and_checks_must_hold_without_what_is_dropped(tmp_path, loop
     assert settings_in(tmp_path, "small") == {"A": "5", "B": "0", "C": "1", "D": "1"}
     assert "constraint not met: size = 0, and must be >= baseline (baseline: 10)" in result.err
     assert "check `. ./program.sh" in result.err
+
+
+def test_what_a_holdout_with_gate_shows_to_lose_alone_is_not_written(tmp_path, loopsmith):
+    hidden = '. ./program.sh; echo "METRIC score=$((100 + (A > 0 ? B : -B)))"'
+    path = make(tmp_path, commands=COMMANDS[:2], verify={"holdout": {"command": hidden, "gate": True}})
+    assert run(path)["counts"]["kept"] == 2
+    result = loopsmith("apply", "-w", path, "--pick", "2", "--branch", "second")
+    assert result.code == 1
+    assert "holdout: 100 -> 93: a loss" in result.err
+    assert branches(tmp_path) == {"main"}
+    assert loopsmith("apply", "-w", path, "--minimize", "--branch", "small").code == 0
 
 
 def test_a_removal_that_breaks_a_guardrail_costs_no_run(tmp_path, loopsmith):
@@ -207,12 +232,14 @@ def test_nothing_is_measured_for_what_could_not_be_written(kept, loopsmith):
         ("a..b", "cannot be the name"),
         ("taken", "beside"),
     ):
-        for options in (("--minimize",), ("--pick", "2"), ("--squash",)):
-            result = loopsmith("apply", "-w", kept, "--new", *options, "--branch", name)
+        for options in (("--minimize", "--new"), ("--pick", "2", "--new"), ("--squash",)):
+            result = loopsmith("apply", "-w", kept, *options, "--branch", name)
             assert (result.code, words in result.err) == (2, True), result.err
     both = loopsmith("apply", "-w", kept, "--pick", "2", "--branch", "x", "--patch", "y")
     assert "give either --branch or --patch" in both.err
     assert "--margin is for --minimize" in loopsmith("apply", "-w", kept, "--margin", "1%").err
+    for option in (["--repeats", "3"], ["--new"], ["--unverified"]):
+        assert f"{option[0]} is for --pick and --minimize" in loopsmith("apply", "-w", kept, *option).err
     assert len(events(kept, "commit.measured")) == before
 
 

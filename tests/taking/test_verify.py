@@ -144,7 +144,7 @@ def test_nothing_of_it_enters_the_campaign_and_it_is_found_again_with_its_logs(n
     assert len(events(noisy, "commit.measured")) == runs
     view = json.loads(result.out)
     assert (len(view["pairs"]), view["runs"]) == (3, 6)
-    first = events(noisy)[0]
+    first = events(noisy)[-2]
     assert first.candidate_id.endswith(".1")
     assert first.data["pairs"] == view["pairs"]
     logs = workflow.load(noisy).state.joinpath("artifacts").glob("*/remeasured/*/*.log")
@@ -221,6 +221,17 @@ def test_a_failed_run_shows_the_end_of_its_output_and_its_log(kept, loopsmith):
     assert "| the compiler is missing" in result.out
     assert "\033" not in result.out
     assert re.search(r"(?m)^log +/.*\.log$", result.out)
+
+
+def test_a_gain_beyond_max_gain_is_said_to_be_doubtful_and_the_log_of_events_stays_readable(tmp_path, loopsmith):
+    path = make(tmp_path / "source", commands=("echo A=15 >> program.sh",), guardrails={"max_gain": "2x"})
+    assert run(path)["counts"]["quarantined"] == 1
+    result = loopsmith("verify", "1", "-w", path)
+    assert result.code == 0
+    assert "2.5x is more than guardrails.max_gain (2x): look at the change before you believe it" in result.out
+    events_ = loopsmith("log", "-w", path, "-n", "3").out.splitlines()
+    assert "commit.verified c1 holds=True" in events_[-1]
+    assert len(events_) == 3
 
 
 def test_it_is_refused_while_a_campaign_runs(kept, loopsmith):

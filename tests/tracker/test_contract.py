@@ -111,10 +111,10 @@ class TestCampaigns:
 
     def test_a_changed_workflow_is_an_event_with_both_hashes(self, store, start):
         start(store)
-        changed = store.change_workflow("c", text="new", hash="w2", settings={"x": 1})
+        changed = store.change_workflow("c", text="new", hash="w2", settings={"x": 1}, keys=["x"])
         assert (changed.workflow_text, changed.workflow_hash, changed.settings) == ("new", "w2", {"x": 1})
         (event,) = store.events("c")
-        assert (event.name, event.data) == ("workflow.changed", {"before": "w1", "after": "w2"})
+        assert (event.name, event.data) == ("workflow.changed", {"before": "w1", "after": "w2", "keys": ["x"]})
 
     def test_an_unknown_campaign_is_said_to_be_unknown(self, store):
         with pytest.raises(UsageError, match="no campaign nope"):

@@ -31,6 +31,22 @@ def test_a_request_waits_until_it_is_answered_once(store, start):
     assert store.requests("c", kinds=[RequestKind.STEER], newest_first=True, limit=1) == (answered,)
 
 
+def test_an_answer_comes_with_its_event_and_its_settings_or_with_neither(store, start):
+    start(store)
+    request = store.ask("c", RequestKind.SET, {"key": "x", "value": "1"}, by="terminal")
+    event = ("setting.changed", {"key": "x"})
+    assert store.answer_request(request.id, RequestStatus.DONE, "x is 1", event=event, settings={"x": 1})
+    assert not store.answer_request(request.id, RequestStatus.DONE, "again", event=event, settings={"x": 2})
+    assert store.campaign("c").settings == {"x": 1}
+    assert [(item.name, item.data) for item in store.events("c")] == [event]
+
+
+def test_candidates_are_found_by_what_their_hypothesis_holds(many):
+    assert [item.number for item in many.marked("c", "OF 100%")] == [1, 2, 3, 4]
+    assert many.marked("c", "of 1__%") == ()
+    assert many.marked("other", "idea") == ()
+
+
 def test_a_request_that_nobody_made_is_not_found(store, start):
     start(store)
     with pytest.raises(UsageError, match="no request 7"):

@@ -141,10 +141,12 @@ def test_golf_shows_what_becomes_of_each_candidate(tmp_path):
     shown = loopsmith("show", "3")
     assert "KeyError: 'J'" in shown, "the verifier's own words"
     drawn = subprocess.run([sys.executable, PROGRESS, folder / "WORKFLOW.md"], capture_output=True, text=True, check=True)
-    marks = ElementTree.fromstring(drawn.stdout).iter("{http://www.w3.org/2000/svg}title")
-    assert [mark.text.partition(" - ")[2].partition(":")[0] for mark in marks] == [
-        *("kept", "discarded", "failed", "timed_out", "kept", "failed")
-    ]
+    shapes = ElementTree.fromstring(drawn.stdout).iter()
+    marks = {item.get("data-candidate"): item.get("class") for item in shapes if item.get("data-candidate")}
+    assert marks == {
+        **{"1": "kept", "2": "refused", "3": "failed", "4": "unrun"},
+        **{"5": "failed", "6": "unrun", "7": "kept", "8": "failed"},
+    }
     line = [sys.executable, PROGRESS, folder / "WORKFLOW.md", "--table"]
     rows = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
     assert "| of them refused | 1 |" in rows, "candidate 2 is better by less than min_effect"

@@ -51,6 +51,14 @@ def test_a_change_is_taken_apart_by_line_and_put_together_again(repo, commit):
     assert repo.read(some, "new.txt") == b"new\n"
 
 
+def test_lines_that_were_edited_in_their_places_are_a_piece_each_and_a_rewritten_block_is_one(repo, commit):
+    old = commit(a__txt=b"SEGMENT = 32768  # numbers\nPATTERN = 64  # bytes\nend\n")
+    edited = hunks(repo, old, commit(a__txt=b"SEGMENT = 131072  # numbers\nPATTERN = 256  # bytes\nend\n"))
+    assert [(piece.place, piece.lines) for piece in edited] == [("a.txt:1", "+1 -1"), ("a.txt:2", "+1 -1")]
+    rewritten = hunks(repo, old, commit(a__txt=b"for x in y:\n    print(x)\nend\n"))
+    assert [(piece.place, piece.lines) for piece in rewritten] == [("a.txt:1-2", "+2 -2")]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -97,6 +97,7 @@ async function refresh() {
   } finally {
     busy = false;
     if (again) { again = false; refresh(); }
+    else if (document.body.dataset.version === "older") setTimeout(refresh, 1000); // it is being made
   }
 }
 
