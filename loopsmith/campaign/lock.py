@@ -27,7 +27,7 @@ def exclusive(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UsageError(
                 f"a campaign runs here already, in process {holder(path) or 'unknown'}; "
-                "watch it with `loopsmith status`, end it with `loopsmith stop`"
+                "watch it with `loopsmith watch`, end it with `loopsmith stop`"
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)

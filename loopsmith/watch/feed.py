@@ -1,9 +1,9 @@
 """What the view shows, read from the tracker: opened for reading only, and again when it was away or replaced."""
 
+import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ BUSY_TIMEOUT = 1.0  # seconds; a reader in WAL mode waits only for a program tha
 FIRST_EVENTS, NEW_EVENTS, KEPT_EVENTS = 1000, 500, 5000  # read at first, in one look, and kept
 REQUESTS = 100  # the newest, that are shown
 REST = 4.0  # times as long as it took to sum up the campaign
+STALE = 5.0  # seconds after which money and time are summed up again while a campaign runs
 POINTS = 1000  # of the curve beside the kept steps
 
 
@@ -80,6 +81,7 @@ class Reader:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._file: tuple[int, int] | None = None
+        self.opened = 0  # how often; what is known of a tracker ends with it
 
     def read(self, what: Callable[[Store], T]) -> T:
         """What `what` makes of the store.
@@ -121,6 +123,7 @@ class Reader:
             self._look_at(Path(self.source.tracker))
         if self._store is None:
             self._store = open_store(self.source.tracker, read_only=True, busy_timeout=BUSY_TIMEOUT)
+            self.opened += 1
         return self._store
 
     def _look_at(self, path: Path) -> None:
@@ -144,15 +147,19 @@ class Reader:
 class Feed:
     """Takes pictures of one campaign; from one thread at a time.
 
-    What sums up the whole campaign takes long where it has very many candidates: it is read again only after a rest.
+    What sums up the whole campaign is read again only where something happened, and after a rest where it takes long:
+    who watches shares the machine with who measures.
     """
 
     def __init__(self, source: Source):
         self.source = source
         self.reader = Reader(source)
-        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)  # newest first
+        self._opened = 0  # the reader's count, of which the rest is known
+        self._events: tuple[Event, ...] = ()  # newest first
         self._whole: tuple[dict[str, Any], Curve] | None = None
-        self._due = 0.0  # when it is read again, by the monotonic clock
+        self._as_of: tuple[object, ...] = ()  # what it depends on
+        self._due = 0.0  # when it may be read again, by the monotonic clock
+        self._stale = 0.0  # when it is, though nothing happened
 
     def look(self, *, everything: bool = False) -> Picture:
         """The campaign now.
@@ -164,20 +171,17 @@ class Feed:
             LoopsmithError: the tracker cannot be read, or does not hold the campaign.
         """
         if everything:
-            self._due = 0.0
-        try:
-            return self.reader.read(self._look)
-        except LoopsmithError:
-            self._events.clear()  # it may be another tracker that comes back
-            self._whole = None
-            raise
+            self._due = self._stale = 0.0
+        return self.reader.read(self._look)
 
     def _look(self, store: Store) -> Picture:
+        if self._opened != self.reader.opened:
+            self._opened, self._events, self._whole = self.reader.opened, (), None
         campaign = store.campaign(self.source.campaign_id)
         activity = store.activity(campaign.id)
         requests = store.requests(campaign.id, limit=REQUESTS, newest_first=True)
         events = self._newest(store)
-        view, progress = self._sums(store, campaign)
+        view, progress = self._sums(store, campaign, events[0].id if events else 0)
         moments = [campaign.updated_at, *(item.updated_at for item in activity)]
         moments += [item.created_at for item in requests[:1]] + [item.created_at for item in events[:1]]
         return Picture(
@@ -189,24 +193,24 @@ class Feed:
             events=events,
         )
 
-    def _sums(self, store: Store, campaign: Campaign) -> tuple[dict[str, Any], Curve]:
-        """Status and curve: new ones, or after long work the last ones, for a few times as long."""
+    def _sums(self, store: Store, campaign: Campaign, newest: int) -> tuple[dict[str, Any], Curve]:
+        """Status and curve: new ones where something happened, but after long work only after a rest."""
         process = holder(self.source.state.lock)
         began = time.monotonic()
-        if self._whole is None or began >= self._due or self._whole[0]["campaign"]["process"] != process:
+        as_of = (newest, campaign.status, process)
+        if self._whole is None or (began >= self._due and (as_of != self._as_of or began >= self._stale)):
             self._whole = report.status(store, campaign, process=process), curve(store, campaign, POINTS)
             ended = time.monotonic()
-            self._due = ended + REST * (ended - began)
+            self._as_of, self._due = as_of, ended + REST * (ended - began)
+            self._stale = ended + STALE if process is not None else math.inf
+        self._whole[0]["budget"]["wall_clock"]["used"] = campaign.elapsed
         return self._whole
 
     def _newest(self, store: Store) -> tuple[Event, ...]:
         """The newest events: only those that were not read before, and of very many only the last."""
         last = self._events[0].id if self._events else 0
         limit = NEW_EVENTS if last else FIRST_EVENTS
-        newest = store.events(self.source.campaign_id, limit=limit, newest_first=True)
-        if newest and newest[0].id < last:  # another tracker in its place
-            self._events.clear()
-        elif newest:
-            newest = tuple(event for event in newest if event.id > last)
-        self._events.extendleft(reversed(newest))
-        return tuple(self._events)
+        newest = store.events(self.source.campaign_id, after=last, limit=limit, newest_first=True)
+        if newest:
+            self._events = (*newest, *self._events)[:KEPT_EVENTS]
+        return self._events

@@ -46,12 +46,15 @@ class Lines(ScrollView):
         super().__init__(id=id, can_focus=focus, classes=classes)
         self.wrap, self.across, self.hang = wrap, across, hang
         self.set_class(across, "-across")
-        self._given: Sequence[Text] = ()
+        self._title = ""
+        self._given: Sequence[Text] | None = None
         self._lines: Sequence[Text] = ()
 
     def entitle(self, title: str) -> None:
         """Put a title into the line above; no markup in it is obeyed."""
-        self.border_title = Text(f" {title} ")
+        if title != self._title:
+            self._title = title
+            self.border_title = Text(f" {title} ")
 
     def show(self, lines: Sequence[Text], *, keep: bool = True) -> None:
         """Show these lines.
@@ -59,8 +62,9 @@ class Lines(ScrollView):
         Args:
             keep: stay where one has scrolled to.
         """
-        self._given = lines
-        self._arrange()
+        if lines != self._given:
+            self._given = lines
+            self._arrange()
         if not keep:
             self.scroll_home(animate=False)
 
@@ -80,9 +84,9 @@ class Lines(ScrollView):
     def _arrange(self) -> None:
         width = self.room.width
         if self.wrap and width > 0:
-            self._lines = [part for line in self._given for part in wrapped(self.app, line, width, self.hang)]
+            self._lines = [part for line in self._given or () for part in wrapped(self.app, line, width, self.hang)]
         else:
-            self._lines = self._given
+            self._lines = self._given or ()
         widest = max((line.cell_len for line in self._lines), default=0) if self.across else width
         self.virtual_size = Size(widest, len(self._lines))
         self.refresh()

@@ -1,5 +1,6 @@
 """The main screen: panes side by side where there is room, else one tab at a time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -74,6 +75,8 @@ class Main(Screen[None]):
         self._message: Timer | None = None
         self._typing: Timer | None = None
         self._searched = "table"
+        self._plan: tuple[bool, bool, set[str], dict[str, int | str]] | None = None  # as panes are placed now
+        self._events_shown: tuple[object, str] | None = None
         self._newest = 0  # id of the newest event that is shown
 
     def compose(self) -> ComposeResult:
@@ -130,6 +133,9 @@ class Main(Screen[None]):
         self._arrange()
 
     def _show_events(self, picture: Picture) -> None:
+        if (picture.events, self.words) == self._events_shown:
+            return
+        self._events_shown = (picture.events, self.words)
         pane = self.lines("events")
         chosen = [event for event in picture.events if panes.matches(event, self.words)]
         added = sum(1 for event in chosen if event.id > self._newest) if self._newest else 0
@@ -178,50 +184,46 @@ class Main(Screen[None]):
         return {*LEFT, *RIGHT} - (set() if asked else {"asked"})
 
     def _arrange(self) -> None:
-        """Give each pane its place and its rows."""
-        wide, height = self.wide, self.size.height
+        """Give each pane its place and its rows, where these are not as they were."""
+        wide, height, picture = self.wide, self.size.height, self.app.picture
         short = height < SHORT
-        self.set_class(wide, "-wide")
-        self.set_class(short, "-short")
         visible = self.in_sight()
         if short and len(visible) > 1:
             visible.discard("curve")
-        for name in (*LEFT, *RIGHT):
-            self.query_one(f"#{name}").display = name in visible
-        left, right = self.query_one("#left"), self.query_one("#right")
-        left.display, right.display = bool(visible.intersection(LEFT)), bool(visible.intersection(RIGHT))
-        body = self.query_one("#body")
-        body.styles.layout = "horizontal" if wide else "vertical"
-        for side in (left, right):
-            side.styles.width = None if wide else "1fr"
-        self.query_one("#tabs").display = not wide
-        self.lines("tabs").show([self._tabs()])
-        self.lines("head").styles.height = 1 if short and not self.app.trouble else 2
-        room = max(0, height - (4 if not short else 3))
-        border = 0 if short else 1
-        picture = self.app.picture
         bars = panes.budget(picture, self.lines("budget").room.width or self.size.width) if picture else []
         self.lines("budget").show(bars)
         self.lines("budget").entitle("budget")
-        doing = len(self.lines("now").text.splitlines())
+        self.lines("tabs").show([self._tabs()])
+        head = 1 if short and not self.app.trouble else 2
+        room, border = max(0, height - (3 if short else 4)), 0 if short else 1
+        doing, asked = (len(self.lines(name).text.splitlines()) for name in ("now", "asked"))
+        rows: dict[str, int | str] = {"head": head, "left": "1fr", "right": "1fr"}
         if len(visible) == 1:
-            for name in visible:
-                self.query_one(f"#{name}").styles.height = "1fr"
-            left.styles.height = right.styles.height = "1fr"
+            rows |= dict.fromkeys(visible, "1fr")
         elif wide:
-            self.lines("now").styles.height = min(max(3, doing), room // 3) + border
-            self.lines("budget").styles.height = len(bars) + border
-            self.lines("asked").styles.height = min(6, len(self.lines("asked").text.splitlines())) + border
-            self.query_one("#curve").styles.height = max(8, room * 2 // 5)
-            left.styles.height = right.styles.height = "1fr"
+            rows |= {"now": min(max(3, doing), room // 3) + border, "budget": len(bars) + border}
+            rows |= {"asked": min(6, asked) + border, "curve": max(8, room * 2 // 5), "events": "1fr", "table": "1fr"}
         else:
             curve = 0 if short else max(6, room - len(bars) - min(doing, 8) - 2 * border)
-            self.query_one("#curve").styles.height = curve
-            left.styles.height = curve
-            rest = room - curve
-            self.lines("budget").styles.height = min(len(bars) + border, max(1 + border, rest - border - 1))
-            self.lines("now").styles.height = "1fr"
-            right.styles.height = "1fr"
+            budget = min(len(bars) + border, max(1 + border, room - curve - border - 1))
+            rows |= {"curve": curve, "left": curve, "budget": budget, "now": "1fr"}
+        if (plan := (wide, short, visible, rows)) != self._plan:
+            self._plan = plan
+            self._place(*plan)
+
+    def _place(self, wide: bool, short: bool, visible: set[str], rows: Mapping[str, int | str]) -> None:
+        self.set_class(wide, "-wide")
+        self.set_class(short, "-short")
+        for name in (*LEFT, *RIGHT):
+            self.query_one(f"#{name}").display = name in visible
+        for side, names in (("left", LEFT), ("right", RIGHT)):
+            part = self.query_one(f"#{side}")
+            part.display = bool(visible.intersection(names))
+            part.styles.width = None if wide else "1fr"
+        self.query_one("#body").styles.layout = "horizontal" if wide else "vertical"
+        self.query_one("#tabs").display = not wide
+        for name, height in rows.items():
+            self.query_one(f"#{name}").styles.height = height
 
     def _tabs(self) -> Text:
         picture = self.app.picture

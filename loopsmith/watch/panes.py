@@ -30,7 +30,7 @@ LIMIT_WORDS = {
     "rounds": "all rounds are done",
     "cost_usd": "the money is spent",
     "tokens": "the tokens are used",
-    "stall_rounds": "too many rounds kept nothing, if it goes on so",
+    "stall_rounds": "too many rounds kept nothing",
 }
 REQUEST_STYLES = {RequestStatus.WAITING: "yellow", RequestStatus.DONE: "", RequestStatus.REFUSED: "red"}
 
@@ -149,8 +149,7 @@ def forecast_line(view: Mapping[str, Any], now: datetime) -> Text:
     if found.seconds <= 0:
         return Text(f"about to end: {words}")
     when = f"about {at_about(found.seconds, now)}, in {format_duration(max(1, int(found.seconds)))}"
-    how = "" if found.certain else " (an estimate from the rate so far)"
-    return Text(f"ends {when}: {words}{how}")
+    return Text(f"ends {when}{'' if found.certain else ' (estimate)'}: {words}")
 
 
 def event_line(event: Event, picture: Picture) -> Text:

@@ -19,8 +19,9 @@ class CurvePane(Lines):
     curve: Curve | None = None
 
     def draw(self, curve: Curve) -> None:
-        self.curve = curve
-        self._arrange()
+        if curve is not self.curve:
+            self.curve = curve
+            self._arrange()
 
     def _arrange(self) -> None:
         if self.curve is not None and self.size.width:

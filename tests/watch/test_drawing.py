@@ -9,6 +9,7 @@ from loopsmith.report.progress.curve import Band, Curve, Point, Step
 from loopsmith.watch.chart import draw
 from loopsmith.watch.forecast import forecast
 from loopsmith.watch.harmless import as_ascii
+from loopsmith.watch.panes import forecast_line
 from loopsmith.watch.terminal import ascii_only, unfit
 from loopsmith.watch.text import at_about, clean, plain, plain_lines, since
 
@@ -104,6 +105,17 @@ def test_the_forecast_names_the_limit_that_is_met_first():
     assert (found.limit, found.seconds) == ("stall_rounds", 20)
     found = forecast(limits(wall_clock=(100, None), candidates=(100, 100), cost_usd=(1.0, 2.0)))
     assert (found.limit, found.seconds) == ("candidates", 0)
+
+
+def test_the_end_is_said_to_be_an_estimate_unless_it_comes_by_the_clock():
+    def said(status="running", **given):
+        return forecast_line({"campaign": {"status": status}, "budget": limits(**given)}, NOW).plain
+
+    rated = said(wall_clock=(100, None), candidates=(50, 100))
+    assert rated.endswith("in 1m 40s (estimate): all candidates are made")
+    assert len(rated) < 80
+    assert "estimate" not in said(wall_clock=(100, 200))
+    assert said("paused", wall_clock=(100, 200)).startswith("paused")
 
 
 def test_without_a_limit_or_a_rate_there_is_no_forecast():

@@ -1,6 +1,7 @@
 """What is read of a tracker, look by look."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -62,6 +63,18 @@ def test_another_tracker_in_the_same_place_is_read_from_its_start(source, tmp_pa
         feed.look()
     os.replace(tmp_path / "old.db", source.tracker)
     assert len(feed.look().events) > 50
+
+
+def test_a_copy_put_in_its_place_between_two_looks_is_read_from_its_start(source, tmp_path):
+    shutil.copy(source.tracker, tmp_path / "copy.db")
+    feed = Feed(source)
+    before = feed.look().events
+    many_events(source, 50)
+    assert len(feed.look().events) == len(before) + 50
+    os.replace(tmp_path / "copy.db", source.tracker)
+    for suffix in ("-wal", "-shm"):
+        (source.tracker.parent / f"{source.tracker.name}{suffix}").unlink(missing_ok=True)
+    assert feed.look().events == before
 
 
 def test_a_campaign_is_read_while_another_thread_writes_it(tmp_path):
