@@ -225,7 +225,7 @@ PAGES = ("/", "/c/c", "/c/c?across=time", "/c/c/1", "/c/c/3", "/c/c/4", "/c/c/ca
 
 @pytest.mark.parametrize("path", [*PAGES, "/c/c/compare?a=1&b=4", f"/c/c/candidates?search={'%3Cscript%3E%22'}"])
 def test_nothing_that_others_wrote_is_more_than_text(serve, hostile, path):
-    answer = serve(hostile).ask(path)
+    answer = serve(hostile).whole(path)
     assert answer.status == 200
     seen = Watcher(answer.text)
     assert not seen.wrong
