@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from loopsmith.campaign.state import StateFolder
-from loopsmith.records import Status
+from loopsmith.records import Phase, Run, Status
 from loopsmith.tracker import open_store, tables
 from loopsmith.tracker.browse import SortKey
 from loopsmith.watch.feed import Feed, Source
@@ -55,6 +55,8 @@ def make(folder: Path, candidates: int) -> StateFolder:
             task_titles=["faster"],
         )
         store.add_elapsed("bench", candidates * 3.0)
+        run = Run(seed=1, metrics={"seconds": 110.0}, seconds=1.0, log=None)
+        store.record_run(campaign_id="bench", candidate_id=None, commit="0" * 40, phase=Phase.BASELINE, pair=0, run=run)
         for first in range(1, candidates + 1, BATCH):
             rows = [row(number) for number in range(first, min(first + BATCH, candidates + 1))]
             with store._database.writing() as connection:

@@ -262,8 +262,8 @@ class Watched(Protocol):
         """A candidate's change against its baseline, as a unified diff."""
         ...
 
-    def artifacts(self, kind: str) -> Sequence[Path]:
-        """The files of the campaign of one kind that exist, such as `report`, oldest first."""
+    def report(self) -> Sequence[Path]:
+        """The files of the campaign's report; none before it was written, which is when the campaign has ended."""
         ...
 
     def calls(self, *, round: int | None = None, candidate: int | None = None) -> Sequence[Call]:

@@ -26,19 +26,24 @@ class AfterDecision:
     in the open round, and its hook runs again.
     """
 
-    def __init__(self, context: Context, script: str):
-        self.context, self.script = context, script
+    def __init__(self, context: Context):
+        self.context = context
         self.waiting: deque[Candidate] = deque()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def script(self) -> str | None:
+        """As the settings are now: they may change while the campaign runs."""
+        return self.context.settings.hooks.after_decision
+
     def observe(self, name: str, candidate: Candidate | None, data: Mapping[str, Any]) -> None:
-        if name in DECIDED and candidate is not None:
+        if name in DECIDED and candidate is not None and self.script is not None:
             self._add(candidate)
 
     def resume(self) -> None:
         """Take up the decided candidates of the open round whose hook did not end."""
         store = self.context.store
-        if (open_round := store.open_round(self.context.id)) is None:
+        if self.script is None or (open_round := store.open_round(self.context.id)) is None:
             return
         events = (*store.events(self.context.id, name=RAN), *store.events(self.context.id, name=FAILED))
         ran = {event.candidate_id for event in events if event.data.get("hook") == NAME}
@@ -71,7 +76,9 @@ class AfterDecision:
             self._task = None
 
     async def _run(self, candidate: Candidate) -> None:
-        context = self.context
+        context, script = self.context, self.script
+        if script is None:
+            return
         folder = context.state.artifacts(context.id, candidate.number)
         own = {
             "LOOPSMITH_VERDICT": str(candidate.status),
@@ -80,7 +87,7 @@ class AfterDecision:
         }
         try:
             done = await process.run(
-                ["/bin/sh", "-c", self.script],
+                ["/bin/sh", "-c", script],
                 cwd=context.workflow.folder,
                 env={**os.environ, **environment(NAME, context, candidate), **own},
                 timeout=context.settings.hooks.timeout_ms / 1000,

@@ -58,7 +58,8 @@ class Context:
     observers: list[Observer] = field(default_factory=list)
     outsiders: dict[str, Outsider] = field(default_factory=dict)  # of the section `observe`; see telling.py
     targets: list[Target] = field(default_factory=list)  # of the section `notify`
-    drained: Callable[[], Awaitable[None]] | None = None  # waits for `hooks.after_decision`, where there is one
+    drained: Callable[[], Awaitable[None]] | None = None  # waits for `hooks.after_decision`
+    at_end: list[Callable[[], None]] = field(default_factory=list)  # called when it has ended, while others listen
     used: Used | None = None  # of the limits, when the last round ended
     limit: LimitReached | None = None  # a limit of the whole campaign that a worker met
     accept_noise: bool = False  # go on although the baseline's runs differ by half and more

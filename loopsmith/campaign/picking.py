@@ -34,7 +34,7 @@ class Picked:
     @property
     def state(self) -> State:
         if not self.alone:
-            return State(self.trees[-1], "all kept changes")
+            return State(self.kept[-1][0].commit or self.trees[-1], "all kept changes")
         return State(self.trees[-1], f"{self.names} {'alone' if len(self.kept) == 1 else 'together'}")
 
 

@@ -34,8 +34,13 @@ def told(run: Run) -> Run:
 
     @wraps(run)
     async def running(context: Context) -> End:
-        async with outside(context), after_decisions(context):
-            return await run(context)
+        async with outside(context):
+            try:
+                async with after_decisions(context):
+                    return await run(context)
+            finally:
+                for action in context.at_end:
+                    action()
 
     return running
 
@@ -48,12 +53,8 @@ async def decisions_told(context: Context) -> None:
 
 @asynccontextmanager
 async def after_decisions(context: Context) -> AsyncIterator[None]:
-    """Run `hooks.after_decision` while in the block."""
-    script = context.settings.hooks.after_decision
-    if script is None:
-        yield
-        return
-    hook = AfterDecision(context, script)
+    """Run `hooks.after_decision` while in the block, where there is one."""
+    hook = AfterDecision(context)
     context.drained = hook.drained
     context.observers.append(hook.observe)
     try:
@@ -77,52 +78,44 @@ async def outside(context: Context) -> AsyncIterator[None]:
                 context.store.record_event(context.id, name, **data)
             log.info(name, campaign=context.id, **data)
 
-    view = WatchedCampaign(context.id, context.store, context.state.root)
+    view = WatchedCampaign(context.id, context.store, context.state.root, context.state.report(context.id))
     audience = Audience(context.outsiders, view, tell) if context.outsiders else None
-    notifier = None
-    if context.targets:
-        place = where(context.campaign, context.state.root, context.workflow.state)
-        notifier = Notifier(
-            context.targets,
-            view,
-            context.store,
-            lambda: context.settings,
-            where=place,
-            tell=tell,
-            last_word=LAST_WORD,
-        )
-    heard = [part.observe for part in (audience, notifier) if part is not None]
+    notifier = Notifier(
+        lambda: context.targets,
+        view,
+        context.store,
+        lambda: context.settings,
+        paused=lambda: context.pause.on,
+        where=where(context.campaign, context.state.root, context.workflow.state),
+        tell=tell,
+        last_word=LAST_WORD,
+    )
+    parts = [part for part in (audience, notifier) if part is not None]
+    heard = [part.observe for part in parts]
     try:
         if audience:
             audience.feed.start()
             await until(audience.feed.begun.is_set, START)
-        if notifier:
-            notifier.start()
         context.observers += heard
         yield
     finally:
         for each in heard:
             if each in context.observers:
                 context.observers.remove(each)
-        for part in (audience, notifier):
-            if part is not None:
-                part.close()
-        await until(lambda: all_done(audience, notifier), PROMPT)
-        if not all_done(audience, notifier):
+        for part in parts:
+            part.close()
+        if not await until(lambda: all(part.done for part in parts), PROMPT):
             context.show("campaign.stopping", hint=f"sending what is left to tell, for at most {DRAIN:g} s")
-            await until(lambda: all_done(audience, notifier), DRAIN - PROMPT)
+            await until(lambda: all(part.done for part in parts), DRAIN - PROMPT)
         if audience and not audience.done:
             for name in audience.members:
                 tell(FAILED, observer=name, reason=f"did not end within {DRAIN:g} s; what it had not sent is lost")
         listening = False
 
 
-def all_done(*parts: Audience | Notifier | None) -> bool:
-    return all(part.done for part in parts if part is not None)
-
-
-async def until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until it holds, or the time is over."""
+async def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until it holds, or the time is over; gives whether it holds."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         await asyncio.sleep(LOOK)
+    return condition()

@@ -129,6 +129,8 @@ def announce(
     from loopsmith.campaign.comparing import cost_words
     from loopsmith.workspace.hunks import hunks
 
+    for note in lab.notes:
+        say(note)
     pairs = repeats or (1 if lab.exact else lab.settings.repeats.confirm)
     if minimize:
         if words := minimizing.advice(lab, margin, repeats):
@@ -208,8 +210,6 @@ def measuring(
     refuse_running(state_folder(workflow, state))
     with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
         lab = reopen(found.store, found.repository, found.state, found.campaign, again=again)
-        for note in lab.notes:
-            say(note)
         with shown(lab):
             yield found, lab
 

@@ -43,10 +43,8 @@ class Running:
             prepare(self)
         if self.asked:
             self._interrupt()
-        try:
-            return await run_campaign(context)
-        finally:
-            self.report = leave_report(context)
+        context.at_end.append(self._leave)
+        return await run_campaign(context)
 
     def interrupt(self) -> None:
         """Ask for the end; from any thread."""
@@ -62,6 +60,10 @@ class Running:
         """Stop now; in the campaign's own thread."""
         if self._task is not None:
             self._task.cancel()
+
+    def _leave(self) -> None:
+        assert self._context is not None
+        self.report = leave_report(self._context)
 
     def _interrupt(self) -> None:
         assert self._context is not None

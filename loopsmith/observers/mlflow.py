@@ -62,8 +62,8 @@ class MlflowObserver(Curves):
         now = self.campaign.campaign
         self.client.set_tag(self.run, "loopsmith.stop_reason", now.stop_reason or "")
         self.client.set_tag(self.run, "mlflow.note.content", now.message or "")
-        for path in self.campaign.artifacts("report"):
-            self.client.log_artifact(self.run, str(path))
+        for path in self.campaign.report():
+            self.client.log_artifact(self.run, str(path), "report")
         self.client.set_terminated(self.run, ENDS.get(now.status, "KILLED"))
 
     def _experiment(self, name: str, folder: str | None) -> str:

@@ -50,7 +50,7 @@ class OtelObserver:
         endpoint = self.settings.endpoint
         exporter = OTLPSpanExporter(endpoint and f"{endpoint.rstrip('/').removesuffix('/v1/traces')}/v1/traces")
         self.exports = Exports(exporter)
-        self.provider.add_span_processor(BatchSpanProcessor(self.exports.as_exporter()))
+        self.provider.add_span_processor(BatchSpanProcessor(self.exports))
         self.tracer = self.provider.get_tracer("loopsmith", version("loopsmith"))
         objective = now.settings["objective"]
         self.root = self.tracer.start_span(
@@ -171,23 +171,21 @@ class OtelObserver:
 
 
 class Exports:
-    """An exporter, with the number of its failures in a row."""
+    """An exporter that counts its failures in a row."""
 
     def __init__(self, exporter: "SpanExporter"):
         self.exporter, self.failures = exporter, 0
 
-    def as_exporter(self) -> "SpanExporter":
-        from opentelemetry.sdk.trace.export import SpanExportResult
+    def export(self, spans: Any) -> Any:
+        result = self.exporter.export(spans)
+        self.failures = 0 if result.name == "SUCCESS" else self.failures + 1
+        return result
 
-        exporter, export = self.exporter, self.exporter.export
+    def shutdown(self) -> None:
+        self.exporter.shutdown()
 
-        def counted(spans: Any) -> SpanExportResult:
-            result = export(spans)
-            self.failures = 0 if result is SpanExportResult.SUCCESS else self.failures + 1
-            return result
-
-        exporter.export = counted
-        return exporter
+    def force_flush(self, timeout_millis: int = FLUSH) -> bool:
+        return bool(self.exporter.force_flush(timeout_millis))
 
 
 def nanoseconds(at: datetime) -> int:

@@ -53,24 +53,26 @@ class WandbObserver(Curves):
             marker.write_text("\n".join([*seen, now.id]))
 
     def draw(self, number: int, numbers: dict[str, float], record: dict[str, Any] | None) -> None:
-        self.run.log({"candidate": number, **numbers})
-        if record and record["status"] == Verdict.KEPT:
-            self._add(f"kept-{record['id']}", "patch", f"{number}.patch", self.campaign.patch(number))
-
-    def close(self) -> None:
-        now = self.campaign.campaign
-        self.run.summary.update({"status": str(now.status), "stop_reason": now.stop_reason or ""})
-        for path in self.campaign.artifacts("report"):
-            self._add(f"report-{now.id}", "report", path.name, path.read_text(errors="replace"))
-        self.run.finish(exit_code=int(now.status is CampaignStatus.FAILED))
-
-    def _add(self, name: str, kind: str, file: str, text: str) -> None:
         import wandb
 
-        artifact = wandb.Artifact(name, kind)
-        with artifact.new_file(file, encoding="utf-8") as stream:
-            stream.write(text)
-        self.run.log_artifact(artifact)
+        self.run.log({"candidate": number, **numbers})
+        if record and record["status"] == Verdict.KEPT:
+            patch = wandb.Artifact(f"kept-{record['id']}", "patch")
+            with patch.new_file(f"{number}.patch", encoding="utf-8") as file:
+                file.write(self.campaign.patch(number))
+            self.run.log_artifact(patch)
+
+    def close(self) -> None:
+        import wandb
+
+        now = self.campaign.campaign
+        self.run.summary.update({"status": str(now.status), "stop_reason": now.stop_reason or ""})
+        if files := self.campaign.report():
+            report = wandb.Artifact(f"report-{now.id}", "report")
+            for path in files:
+                report.add_file(str(path))
+            self.run.log_artifact(report)
+        self.run.finish(exit_code=int(now.status is CampaignStatus.FAILED))
 
 
 def logged_in() -> bool:

@@ -14,8 +14,8 @@ from loopsmith.workspace import Repository
 class WatchedCampaign:
     """Reads; nothing is kept."""
 
-    def __init__(self, campaign_id: str, store: Store, state: Path):
-        self.id, self.store, self._state = campaign_id, store, state
+    def __init__(self, campaign_id: str, store: Store, state: Path, report: Path):
+        self.id, self.store, self._state, self._report = campaign_id, store, state, report
 
     @property
     def campaign(self) -> Campaign:
@@ -47,9 +47,8 @@ class WatchedCampaign:
         base = repository.parent(record["commit"]) if record["agent"] == MERGE else record["parent"]
         return repository.diff(base or record["parent"], record["commit"])
 
-    def artifacts(self, kind: str) -> Sequence[Path]:
-        found = (Path(item.path) for item in self.store.artifacts(self.id) if item.kind == kind)
-        return [path for path in found if path.is_file()]
+    def report(self) -> Sequence[Path]:
+        return sorted(path for path in self._report.glob("*") if path.is_file())
 
     def calls(self, *, round: int | None = None, candidate: int | None = None) -> Sequence[Call]:
         return self.store.calls(

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from loopsmith.report.changes import PatchLine
+from loopsmith.report.colours import coloured
 from loopsmith.report.figure import DARK, STYLE, figure, legend
 from loopsmith.report.morning import Morning
 from loopsmith.report.ways import Command
@@ -71,7 +72,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"coded": coded, "md": md, "span": span, "fenced": fenced}
-    made.filters |= {"patch": patch_block, "commands": command_block}
+    made.filters |= {"patch": patch_block, "commands": command_block, "coloured": coloured}
     return made
 
 

@@ -73,7 +73,7 @@ class Browse(Verbs):
         wanted = [C.campaign_id == campaign_id]
         if statuses is not None:
             wanted.append(C.status.in_(statuses))
-        wanted += [contains(word) for word in search.split()]
+        wanted += [contains(word, self._database.sqlite) for word in search.split()]
         key = KEYS[sort]
         count = joined(select(func.count()), decided=bool(search)).where(*wanted)
         chosen = joined(select(C.id), decided=True, spent=sort is SortKey.COST).where(*wanted)
@@ -110,9 +110,11 @@ def overviews(ids: Collection[str]) -> Select[Any]:
     return query.join(spent, spent.c.id == C.id, isouter=True).where(C.id.in_(ids))
 
 
-def contains(word: str) -> ColumnElement[bool]:
+def contains(word: str, sqlite: bool) -> ColumnElement[bool]:
+    """Whatever the case of its letters; SQLite's LIKE asks for no more than that, and is quicker without `lower`."""
     texts = (C.hypothesis, C.summary, C.lesson, C.agent, D.reason)
-    found = [func.lower(text).contains(word.lower(), autoescape=True) for text in texts]
+    folded = texts if sqlite else tuple(func.lower(text) for text in texts)
+    found = [text.contains(word.lower(), autoescape=True) for text in folded]
     number = word.lower().removeprefix("c")
     if number.isascii() and number.isdigit() and len(number) < 10:
         found.append(C.number == int(number))

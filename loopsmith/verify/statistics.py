@@ -79,7 +79,8 @@ def screen(
     size = noise.spread
     runs = "in a first run" if count == 1 else f"over {count} runs"
     if size > 0:
-        ratio = wanted * (moved - wanted / 2) / (size * size * (1 / count + 1 / baseline.known))
+        # Not over the square of the size, which may be beyond the range of a float.
+        ratio = wanted / size * ((moved - wanted / 2) / size) / (1 / count + 1 / baseline.known)
         if ratio > GIVE_UP[min(count, len(GIVE_UP)) - 1] - DOUBT / max(noise.freedom, 1.0):
             return Screening.CONFIRM if ratio >= PASS or count >= len(GIVE_UP) else Screening.AGAIN
         wanted_words = share_words(wanted, centre)

@@ -7,16 +7,17 @@ from typing import ClassVar, Protocol
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from loopsmith.live import RequestKind
-from loopsmith.records import Status
+from loopsmith.live import Overview, RequestKind
+from loopsmith.records import Candidate, Status
 from loopsmith.watch.detail import Detail
 from loopsmith.watch.dialogs import Choice, Help, Write
 from loopsmith.watch.feed import Source
 from loopsmith.watch.keys import HELP
 from loopsmith.watch.main import Main
-from loopsmith.watch.shell import Place, Shell
+from loopsmith.watch.shell import Shell
 from loopsmith.watch.steering import say
-from loopsmith.watch.text import plain
+from loopsmith.watch.table import Candidates
+from loopsmith.watch.text import plain, status_words
 
 
 class InProcess(Protocol):
@@ -68,17 +69,19 @@ class Watch(Shell):
 
     def show(self) -> None:
         self.main.show()
+        if isinstance(self.screen, Detail):
+            self.screen.read_again()
 
     def tell(self, words: str) -> None:
         """At the foot of the screen that is in sight."""
         screen = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, (Main, Detail)))
         screen.tell(plain(words))
 
-    def open_candidate(self, place: Place) -> None:
-        self.push_screen(Detail(place))
+    def on_candidates_opened(self, opened: Candidates.Opened) -> None:
+        self.push_screen(Detail(opened.candidate_id))
 
-    def neighbour(self, index: int) -> Place | None:
-        return self.main.place(index)
+    def neighbour(self, by: int) -> str | None:
+        return self.main.neighbour(by)
 
     # What a person asks
 
@@ -109,20 +112,16 @@ class Watch(Shell):
 
     def action_review(self, kind: str) -> None:
         """Approve or reject the candidate that is shown, or under the cursor, once a person has said it twice."""
-        candidate = self.main.table.current
+        found: Candidate | Overview | None = self.main.table.current
         if isinstance(self.screen, Detail):
-            candidate_id = self.screen.place.candidate_id
-            candidate = candidate if candidate and candidate.id == candidate_id else None
-            read = self.screen.dossier
-            status = read.candidate.status if read else None
-        elif candidate is not None:
-            candidate_id, status = candidate.id, candidate.status
-        else:
+            found = self.screen.candidate
+        if found is None:
             self.tell("no candidate is chosen")
             return
+        candidate_id, status = found.id, found.status
         name = f"c{candidate_id.rpartition('.')[2]}"
         if status is not Status.QUARANTINED:
-            self.tell(f"{name} is {status or 'not read yet'}; only a candidate in quarantine waits for a person")
+            self.tell(f"{name} is {status_words(status)}; only a candidate in quarantine waits for a person")
             return
         means = "keep it as the new baseline" if kind == "approve" else "discard it"
         answers = [("y", f"yes, {kind} {name}: {means}"), ("b", "back")]

@@ -10,11 +10,11 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from loopsmith.errors import LoopsmithError
-from loopsmith.records import Status
+from loopsmith.records import Candidate, Status
 from loopsmith.tracker import Store
 from loopsmith.watch.dossier import NAME, Dossier, dossier
 from loopsmith.watch.lines import Lines
-from loopsmith.watch.shell import Place, Shell
+from loopsmith.watch.shell import Shell
 from loopsmith.watch.text import plain, status_style, status_words
 from loopsmith.workspace import Repository
 
@@ -49,11 +49,12 @@ class Detail(Screen[None]):
     ]
     app: Shell
 
-    def __init__(self, place: Place):
+    def __init__(self, candidate_id: str):
         super().__init__()
-        self.place = place
+        self.candidate_id = candidate_id
         self.page = "about"
         self.dossier: Dossier | None = None
+        self._reading = False
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -83,24 +84,45 @@ class Detail(Screen[None]):
         waits = self.dossier is not None and self.dossier.candidate.status is Status.QUARANTINED
         self.query_one("#keys", Lines).show([Text(f"{REVIEW if waits else ''}{KEYS}", style="dim")])
 
+    @property
+    def candidate(self) -> Candidate | None:
+        """The one that is shown, once it is read."""
+        read = self.dossier
+        return read.candidate if read and read.candidate.id == self.candidate_id else None
+
     def load(self) -> None:
         self.query_one("#head", Lines).show([Text("reading…", style="dim")])
+        self._reading = True
         self.app.in_background(self._read, self._shown)
 
-    def _read(self) -> tuple[str, Dossier]:
-        candidate_id = self.place.candidate_id
-        return candidate_id, self.app.pages.read(self._dossier)
+    def read_again(self) -> None:
+        """Where more may become known of it."""
+        status = self.candidate.status if self.candidate else None
+        if not self._reading and (status is None or not status.final or status is Status.QUARANTINED):
+            self._reading = True
+            self.app.in_background(self._read, self._shown)
 
-    def _dossier(self, store: Store) -> Dossier:
+    def _read(self) -> tuple[str, Dossier | str]:
+        candidate_id = self.candidate_id
+        try:
+            return candidate_id, self.app.pages.read(lambda store: self._dossier(store, candidate_id))
+        except LoopsmithError as error:
+            return candidate_id, self.app.pages.short(error)
+
+    def _dossier(self, store: Store, candidate_id: str) -> Dossier:
         try:
             repository = Repository.open(self.app.source.state.root)
         except LoopsmithError:
             repository = None
-        return dossier(store, repository, self.place.candidate_id)
+        return dossier(store, repository, candidate_id)
 
-    def _shown(self, found: tuple[str, Dossier]) -> None:
+    def _shown(self, found: tuple[str, Dossier | str]) -> None:
         candidate_id, read = found
-        if candidate_id != self.place.candidate_id:
+        if candidate_id != self.candidate_id or not self.is_mounted:
+            return
+        self._reading = False
+        if isinstance(read, str):
+            self.query_one("#head", Lines).show([Text(f"! {plain(read)}", style="bold yellow")])
             return
         fresh = self.dossier is None or self.dossier.candidate.id != candidate_id
         self.dossier = read
@@ -134,8 +156,8 @@ class Detail(Screen[None]):
         self.action_page((PAGES.index(self.page) + by) % len(PAGES))
 
     def action_step(self, by: int) -> None:
-        if (place := self.app.neighbour(self.place.index + by)) is not None:
-            self.place = place
+        if (candidate_id := self.app.neighbour(by)) is not None:
+            self.candidate_id = candidate_id
             self.load()
 
     def action_back(self) -> None:

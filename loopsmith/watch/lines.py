@@ -96,6 +96,8 @@ class Lines(ScrollView):
 
 def wrapped(app: App[Any], line: Text, width: int, hang: int) -> list[Text]:
     """A line broken to the width; beside its name, where it begins with one."""
+    if line.cell_len <= width:
+        return [line]
     named = hang and width > 2 * hang and bool(line.spans) and line.spans[0].end == hang
     if not named:
         return list(line.wrap(app.console, width)) or [BLANK]

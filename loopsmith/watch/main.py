@@ -1,6 +1,5 @@
 """The main screen: panes side by side where there is room, else one tab at a time."""
 
-import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -13,17 +12,16 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
-from loopsmith.errors import LoopsmithError
-from loopsmith.live import Page
 from loopsmith.tracker.browse import SortKey
 from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice
-from loopsmith.watch.feed import REST, Picture
+from loopsmith.watch.feed import Picture
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
-from loopsmith.watch.shell import Place, Shell
-from loopsmith.watch.table import PAGE, Candidates
+from loopsmith.watch.reading import Reading
+from loopsmith.watch.shell import Shell
+from loopsmith.watch.table import Candidates
 from loopsmith.watch.text import plain
 from loopsmith.watch.views import CurvePane, EventLines
 
@@ -77,8 +75,6 @@ class Main(Screen[None]):
         self._typing: Timer | None = None
         self._searched = "table"
         self._newest = 0  # id of the newest event that is shown
-        self._table_as_of = 0  # the same when the table was read last
-        self._table_due = 0.0  # when it may be read again, by the monotonic clock
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -96,6 +92,7 @@ class Main(Screen[None]):
         yield Lines(id="keys", wrap=True)
 
     def on_mount(self) -> None:
+        self._reading = Reading(self.app, self.table)
         self.table.add_class("pane")
         self._title()
         self.lines("head").show([Text("reading the tracker…", style="dim")])
@@ -128,17 +125,9 @@ class Main(Screen[None]):
         better = "higher" if picture.curve.direction == "maximize" else "lower"
         curve_pane.entitle(f"{plain(picture.curve.metric, 40)}, {better} is better")
         self._show_events(picture)
-        self._read_table_again(picture)
+        self._reading.again(picture)
         self._keys()
         self._arrange()
-
-    def _read_table_again(self, picture: Picture) -> None:
-        """Where something may have changed; where that takes long, only after a rest."""
-        newest = picture.events[0].id if picture.events else 0
-        changed = picture.live or newest != self._table_as_of
-        if changed and not self.app.trouble and time.monotonic() >= self._table_due:
-            self._table_as_of = newest
-            self.table.read_again()
 
     def _show_events(self, picture: Picture) -> None:
         pane = self.lines("events")
@@ -266,59 +255,24 @@ class Main(Screen[None]):
     # Candidates
 
     def on_candidates_wanted(self, wanted: Candidates.Wanted) -> None:
-        query, number, campaign = wanted.query, wanted.page, self.app.source.campaign_id
-
-        def read() -> Page | str:
-            began = time.monotonic()
-            try:
-                return self.app.pages.read(
-                    lambda store: store.browse(
-                        campaign,
-                        statuses=query.statuses,
-                        search=query.search,
-                        sort=query.sort,
-                        descending=query.descending,
-                        limit=PAGE,
-                        offset=number * PAGE,
-                    )
-                )
-            except LoopsmithError as error:
-                self._table_as_of = 0
-                return self.app.pages.short(error)
-            finally:
-                ended = time.monotonic()
-                self._table_due = ended + REST * (ended - began)
-
-        def shown(page: Page | str) -> None:
-            if isinstance(page, str):
-                self.table.failed(query, number)
-                if not self.app.trouble:
-                    self.tell(plain(page))
-            else:
-                self.table.take(query, number, page)
-
-        self.app.in_background(read, shown)
+        self._reading.read(wanted.query, wanted.page)
 
     def on_candidates_moved(self, moved: Candidates.Moved) -> None:
         self._title()
 
-    def on_candidates_opened(self, opened: Candidates.Opened) -> None:
-        self.app.open_candidate(Place(opened.candidate_id, self.table.cursor))
-
-    def place(self, index: int) -> Place | None:
-        """The candidate at a row, if it is read already; the cursor goes there."""
-        row = self.table.row(index)
-        if row is None:
-            return None
-        self.table.action_move(index - self.table.cursor)
-        return Place(row.id, index)
+    def neighbour(self, by: int) -> str | None:
+        """The candidate so many rows below the cursor, which goes there; None while it is not read."""
+        before = self.table.cursor
+        self.table.action_move(by)
+        row = self.table.current
+        return row.id if row and self.table.cursor != before else None
 
     def _title(self) -> None:
         query, table = self.table.query_now, self.table
         words = next(words for statuses, words in KINDS.values() if statuses == query.statuses)
         parts = ["candidates" if words == "all" else f"candidates: {words}"]
         parts += [f"with {plain(query.search, 40)}"] if query.search else []
-        at = f"{table.cursor + 1} of {table.total:,}" if table.total else "0"
+        at = f"{table.cursor + 1:,} of {table.total:,}" if table.total else "0"
         table.border_title = Text(f" {' '.join(parts)}, {at} ")
 
     # Search, filter, order

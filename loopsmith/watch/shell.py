@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 from textual.app import App
@@ -53,14 +52,6 @@ THEME = Theme(
         "input-selection-foreground": "ansi_default",
     },
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A candidate, and the row of the table in which it stands."""
-
-    candidate_id: str
-    index: int
 
 
 class Shell(App[None]):
@@ -140,10 +131,6 @@ class Shell(App[None]):
         """Show a sentence for a while."""
         raise NotImplementedError
 
-    def open_candidate(self, place: Place) -> None:
-        """Show all of a candidate."""
-        raise NotImplementedError
-
-    def neighbour(self, index: int) -> Place | None:
-        """The candidate at a row of the table, if it is read already; the cursor goes with it."""
+    def neighbour(self, by: int) -> str | None:
+        """The id of the candidate so many rows below in the table, if it is read already; the cursor goes there."""
         raise NotImplementedError

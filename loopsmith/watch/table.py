@@ -43,7 +43,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("c", 6, 0, lambda row: f"c{row.number}", sort=SortKey.NUMBER),
+    Column("c", 7, 0, lambda row: f"c{row.number}", sort=SortKey.NUMBER),
     Column("status", 11, 0, lambda row: status_words(row.status), sort=SortKey.STATUS),
     Column("value", 10, 44, lambda row: number(row.value), right=True, sort=SortKey.VALUE),
     Column("gain", 9, 34, lambda row: gain(row.effect), right=True, sort=SortKey.EFFECT),
@@ -61,7 +61,7 @@ def row_text(row: Overview, columns: tuple[Column, ...]) -> Text:
     line = Text(no_wrap=True)
     style = status_style(row.status)
     for column in columns:
-        text = column.cell(row)[: column.width]
+        text = column.cell(row)
         text = text.rjust(column.width) if column.right else text.ljust(column.width)
         line.append(f"{text} ", style=style if column.title in ("c", "status") else "")
     line.append(plain(row.hypothesis or row.reason), style="dim" if style == "dim" else "")
@@ -135,12 +135,12 @@ class Candidates(ScrollView, can_focus=True):
             return
         self._asked.discard(number)
         grown = page.total - self.total if self._loaded else 0
-        follows = self.cursor == 0 and round(self.scroll_y) == 0
+        follows = self.cursor == 0 and round(self.scroll_y) == 0 and self.screen.is_current
         newest_first = query.sort is SortKey.NUMBER and query.descending
         self.total, self._loaded = page.total, True
         self._pages[number] = page.rows
         self.virtual_size = Size(self.size.width, self.total + 1)
-        if grown and not follows:
+        if not follows and self._selected and not (self.current and self.current.id == self._selected):
             self._stay_with_selected(grown if newest_first else 0)
         self.cursor = min(self.cursor, max(0, self.total - 1))
         if current := self.current:

@@ -96,4 +96,4 @@ def gain(effect: Effect | None) -> str:
     if effect is None:
         return ""
     share = effect.mean * 100
-    return f"{share:+.1f} %" if abs(share) < 1000 else f"{share:+.2g} %"
+    return f"{share:+.1f} %" if abs(share) < 1000 else f"{share:+.0f} %" if abs(share) < 1e6 else f"{share:+.0e} %"

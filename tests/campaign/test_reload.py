@@ -102,7 +102,6 @@ def test_the_prompt_and_the_agent_of_the_next_round_are_those_of_the_file(tmp_pa
     ("pair", "words"),
     [
         (("direction: maximize", "direction: minimize"), "`objective.direction` cannot change in a campaign"),
-        (("timeout: 20s", "timeout: 21s"), "`verify.timeout` cannot change in a campaign"),
         (("runs: 2", "runs: 3"), "`calibrate.runs` takes effect only when a campaign is started"),
     ],
 )
@@ -126,7 +125,7 @@ def test_an_agent_that_cannot_work_is_refused_and_the_old_one_goes_on(tmp_path):
     assert view["counts"]["candidates"] == 4
 
 
-@pytest.mark.parametrize("broken", ["---\nname: [", "", "\xff\xfe", None, "---\nbudget: {rounds: 0}\n---\n"])
+@pytest.mark.parametrize("broken", ["---\nname: [", "\xff\xfe", None, "---\nbudget: {rounds: 0}\n---\n"])
 def test_a_broken_file_changes_nothing_and_is_said_once(tmp_path, broken):
     path = source(tmp_path, rounds=3)
     whole = path.read_text()

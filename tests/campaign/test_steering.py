@@ -484,7 +484,7 @@ def test_whatever_is_asked_of_a_campaign_that_is_killed_at_any_commit_is_done_an
     path = quarantining(tmp_path / "source", 40, 12, 13)
     run(path, "budget.rounds=1")
     shutil.copytree(path.parent, tmp_path / "before", symlinks=True)
-    for commit in range(1, FOREVER, 7):
+    for commit in range(1, FOREVER, 11):
         shutil.rmtree(path.parent)
         shutil.copytree(tmp_path / "before", path.parent, symlinks=True)
         for kind, data in (

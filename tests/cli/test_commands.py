@@ -45,7 +45,7 @@ def test_run_ends_with_a_summary(tmp_path, loopsmith):
 
 def test_status_json_is_one_object_with_the_documented_keys(done, loopsmith):
     view = json.loads(loopsmith("status", "--json").out)
-    assert set(view) == {"campaign", "objective", "baseline", "best", "counts", "budget", "roles", "usage"}
+    assert set(view) == {"campaign", "objective", "baseline", "best", "counts", "budget", "roles", "steering", "usage"}
     assert view["campaign"]["status"] == "done"
     assert view["campaign"]["stop_reason"] == "rounds"
     assert view["best"] == {

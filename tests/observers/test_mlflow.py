@@ -8,11 +8,19 @@ from loopsmith import workflow
 mlflow = pytest.importorskip("mlflow", reason="pip install 'loopsmith[mlflow]'")
 
 
-def test_a_campaign_is_one_run_that_goes_on_with_settings_numbers_and_kept_patches(tmp_path, monkeypatch):
+def test_a_campaign_is_one_run_that_goes_on_with_settings_numbers_patches_and_report(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = write_source(tmp_path, agent=setting_x(12, 15, 9, 40), observe="mlflow")
     run(path, "budget.rounds=1")
-    run(path, "budget.rounds=2")
+
+    def with_report(context):
+        def leave():
+            context.state.report(context.id).mkdir(parents=True)
+            (context.state.report(context.id) / "report.html").write_text("gained 300 %")
+
+        context.at_end.append(leave)
+
+    run(path, "budget.rounds=2", before=with_report)
     state = workflow.load(path).state
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{state}/mlflow.db")
     experiment = client.get_experiment_by_name("tiny")
@@ -32,5 +40,6 @@ def test_a_campaign_is_one_run_that_goes_on_with_settings_numbers_and_kept_patch
     assert len(points["kept"]) == 4, "a candidate is not drawn twice when the campaign goes on"
     patches = sorted(item.path for item in client.list_artifacts(found.info.run_id, "kept"))
     assert patches == ["kept/2.patch", "kept/4.patch"]
+    assert "report/report.html" in [item.path for item in client.list_artifacts(found.info.run_id, "report")]
     text = (state / "mlflow-artifacts" / found.info.run_id / "artifacts/kept/4.patch").read_text()
     assert "+X=40" in text

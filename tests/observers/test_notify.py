@@ -225,6 +225,26 @@ def test_a_person_s_stop_is_told_as_such(tmp_path):
     assert texts(got)[0].startswith("tiny: stopped, no gain\nstopped by a person\nnothing was shown to be better")
 
 
+def test_a_change_of_the_workflow_meanwhile_changes_who_is_told(tmp_path):
+    with hook() as (url, first), hook() as (other, second):
+        settings = {"agent": setting_x(12, 15, 20, 30), "budget": {"rounds": 2}}
+        path = write_source(tmp_path, **settings, notify={"webhook": url, "on": ["kept", "finished"]})
+
+        def change(context):
+            def seen(name, _candidate, data):
+                if name == "round.finished" and data["number"] == 1:
+                    write_source(
+                        tmp_path, **settings, notify={"webhook": other}, hooks={"after_decision": "cat >> told"}
+                    )
+
+            context.observers.append(seen)
+
+        run(path, before=change)
+    assert [text.splitlines()[0] for text in texts(first)] == ["tiny: c2 kept, +50.0 %"]
+    assert [text.splitlines()[0] for text in texts(second)] == ["tiny: c4 kept, +100.0 %", "tiny: finished, +200.0 %"]
+    assert sorted(json.loads(line)["candidate"] for line in (tmp_path / "told").read_text().splitlines()) == [3, 4]
+
+
 def test_what_cannot_work_is_said_before_anything_is_spent(tmp_path, monkeypatch, loopsmith):
     monkeypatch.delenv("NO_HOOK", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
@@ -266,7 +286,7 @@ class Listed:
     name, on = "listed", Notify(desktop=True).on
 
     def __init__(self):
-        self.told = []
+        self.told, self.paused = [], False
 
     def send(self, message):
         self.told.append(message)
@@ -300,9 +320,9 @@ def notifier(tmp_path, *overrides):
             task_titles=["t"],
         )
         target = Listed()
-        watched = WatchedCampaign(campaign.id, store, tmp_path)
+        watched = WatchedCampaign(campaign.id, store, tmp_path, tmp_path / "report")
         made = Notifier(
-            [target],
+            lambda: [target],
             watched,
             store,
             lambda: loaded.settings,
@@ -310,8 +330,10 @@ def notifier(tmp_path, *overrides):
             tell=lambda name, **data: store.record_event(campaign.id, name, **data),
             last_word=5.0,
             clock=lambda: now[0],
+            paused=lambda: target.paused,
         )
-        made.deliveries[0].feed.start()
+        made._started = True  # but not its thread: the test is that
+        made._aim()
         yield made, store, now, target
         made.close()
         made._end()
@@ -376,7 +398,13 @@ def test_a_long_silence_is_told_with_whom_it_waits_for_and_told_again_only_after
         made.observe("worker.progress", None, {})
         now[0] += 60
         made.look()
-        now[0] += 3700
+        target.paused = True  # by a person, who knows why it is silent
+        now[0] += 36_000
+        made.look()
+        target.paused = False
+        now[0] += 3000
+        made.look()
+        now[0] += 720
         made.look()
         settle(made)
     first, second = target.told

@@ -136,7 +136,7 @@ def test_a_tracker_on_a_read_only_disk_is_told_of(source, tmp_path):
     run(source)
     (tmp_path / "out").mkdir()
     disk = [BWRAP, "--dev-bind", "/", "/", "--ro-bind", source.parent, source.parent, "--bind", *[tmp_path / "out"] * 2]
-    line = [sys.executable, "-m", "loopsmith", "report", "-w", source, "--format", "html", "--output", tmp_path / "out"]
+    line = [sys.executable, "-m", "loopsmith", "report", "-w", source, "--format", "md", "--output", tmp_path / "out"]
     done = subprocess.run([*disk, *line], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "+X=12" in (tmp_path / "out" / "report.html").read_text()
+    assert "+X=12" in (tmp_path / "out" / "report.md").read_text()

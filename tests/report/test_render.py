@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from filled import discarded, fill, kept
 from markdown_it import MarkdownIt
 
 from loopsmith.report.changes import PatchLine, classed
+from loopsmith.report.colours import coloured
 from loopsmith.report.render import fenced, html, markdown, md, patch_block, span
 
 HOSTILE = (
@@ -136,6 +138,24 @@ def test_lines_of_a_patch_are_told_apart_even_when_they_look_like_its_head():
     assert [line.kind for line in classed([*head, *body, "diff --git a/y b/y", "--- a/y"])] == [
         *("file", "file", "file", "hunk", "removed", "added", "context", "file", "file")
     ]
+
+
+def test_code_has_the_colours_of_its_language_and_stays_the_same_text():
+    body = [
+        "+def f(x):  # <b>why</b>",
+        '-    return "</span>" + 1',
+        " \t" + "'" * 3,
+        "+",
+        "\\ No newline at end of file",
+    ]
+    heads = (["--- a/x.py", "+++ b/x.py", "@@ -1 +1 @@"], ["diff --git a/y b/y", "--- a/y.odd", "+++ b/y.odd", "@@ @@"])
+    lines = classed([*heads[0], *body, *heads[1], *body])
+    shown = list(coloured(lines))
+    assert [kind for kind, _ in shown] == [line.kind for line in lines]
+    assert [unescape(re.sub("<[^>]*>", "", code)) for _, code in shown] == [line.text for line in lines]
+    assert shown[3][1].startswith('+<span class="kw">def</span>')
+    assert '<span class="co"># &lt;b&gt;why&lt;/b&gt;</span>' in shown[3][1]
+    assert "<span" not in "".join(code for _, code in shown[9:])
 
 
 def test_markdown_names_the_picture_only_where_there_is_one(store, tell):

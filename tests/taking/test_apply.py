@@ -132,6 +132,18 @@ def test_a_change_that_does_not_hold_alone_is_not_written_unless_unverified(tmp_
     assert settings_in(tmp_path, "second") == {"A": "0", "B": "0", "C": "3", "D": "0"}
 
 
+def test_what_was_kept_for_removing_lines_holds_alone_when_it_is_not_worse(tmp_path, loopsmith):
+    commands = (COMMANDS[0], "sed -i '/^# line 3/d' program.sh")
+    path = make(tmp_path, commands=commands, objective={"min_effect": "5%"}, decide={"simplify": True})
+    assert run(path)["counts"]["kept"] == 2
+    result = loopsmith("apply", "-w", path, "--pick", "2", "--branch", "shorter")
+    assert result.code == 0, result.err
+    assert "c2 alone: not worse: score 10 -> 10: no change" in result.err
+    shorter = git(tmp_path, "show", "shorter:program.sh")
+    assert "# line 3" not in shorter
+    assert shorter.startswith("A=0\n")
+
+
 def test_minimize_drops_what_does_nothing_and_says_what_each_removal_measured(kept, loopsmith):
     result = loopsmith("apply", "-w", kept, "--minimize", "--branch", "small")
     assert result.code == 0, result.err

@@ -5,7 +5,7 @@ import math
 import numpy
 import pytest
 import scipy.stats
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from loopsmith.records import Verdict
@@ -89,6 +89,7 @@ def test_one_pair_has_no_plain_interval():
 
 
 @given(directions, st.lists(anything, min_size=1, max_size=6), anything)
+@example("maximize", [0.0, 0.0, 2.607790835939804e-298], 0.0)
 def test_no_finite_values_crash_screening_or_leave_infinities_in_it(direction, values, centre):
     found = statistics.screen(objective(direction, "1%"), Level(centre, 3), values, pool([values], []), pairs=5)
     if not isinstance(found, Screening):

@@ -1,5 +1,6 @@
 """The view, driven by keys without a terminal: what it shows, finds and asks."""
 
+import json
 import os
 import re
 import shutil
@@ -103,6 +104,8 @@ def test_the_cursor_stays_with_its_candidate_when_new_ones_come(drive, source):
             new = {"id": f"'{source.campaign_id}.7'", "number": "7"}
             values = ", ".join(new.get(name, name) for name in names)
             connection.execute(f"INSERT INTO candidate SELECT {values} FROM candidate WHERE number = 1")
+        with open_store(source.tracker) as store:
+            store.record_event(source.campaign_id, "candidate.decided", candidate_id=f"{source.campaign_id}.7")
         await view.look()
         await view.until("of 5")
         assert table.current.number == 2
@@ -131,6 +134,29 @@ def test_a_candidate_is_shown_with_all_that_is_known(drive):
         await view.until("+X=9")
         await view.press("escape")
         assert view.app.main.table.current.number == 3
+
+    drive(scene)
+
+
+def test_a_transcript_and_the_verifiers_words_are_shown_as_data(drive, source, tmp_path):
+    path = tmp_path / "transcript.jsonl"
+    said = {"kind": "Completion", "text": "I fuse \x1b[31mloops[/]", "calls": [], "stop": "end", "tokens": None}
+    path.write_text(json.dumps(said) + "\n")
+    with open_store(source.tracker) as store:
+        candidate = store.find_candidate(source.campaign_id, "4")
+        store.record_artifact(
+            campaign_id=source.campaign_id, candidate_id=candidate.id, kind="transcript", path=path, size=1
+        )
+        for text in ("old", "[b]row 3[/b]\x07 is read twice"):
+            store.record_event(source.campaign_id, "verifier.feedback", candidate_id=candidate.id, text=text)
+
+    async def scene(view):
+        await view.press("2", "enter", "4")
+        await view.until("model, turn 1")
+        assert "I fuse ·[31mloops[/]" in view.screen
+        await view.press("3")
+        assert "[b]row 3[/b]· is read twice" in view.screen
+        assert "old" not in view.screen
 
     drive(scene)
 
@@ -206,16 +232,16 @@ def test_without_utf8_everything_is_ascii_and_without_colour_nothing_has_one(dri
 
 def test_the_screen_says_who_does_what_since_when_and_holding_what(drive, goes_on):
     goes_on(
-        ("c7", "working", "edits kernel.c", (), 65),
-        ("c5", "measuring", "screen run 1", ("core 3",), 4),
-        ("c6", "queued", "waits to be screened", (), 130),
+        ("c7", "working", "edits kernel.c", (), 7265),
+        ("c5", "measuring", "screen run 1", ("core 3",), 3605),
+        ("c6", "queued", "waits to be screened", (), 90010),
     )
 
     async def scene(view):
         for row in (
-            r"measuring c5 +4s  core 3, screen run 1",
-            r"working +c7 +1m 5s  edits kernel.c",
-            r"queued +c6 +2m 10s  waits to be screened",
+            r"measuring c5 +1h  core 3, screen run 1",
+            r"working +c7 +2h 1m  edits kernel.c",
+            r"queued +c6 +1d 1h  waits to be screened",
         ):
             assert re.search(row, view.screen), (row, view.screen)
         assert "now: 1 working, 1 measuring, 1 queued" in view.screen
@@ -358,9 +384,10 @@ def test_a_review_works_from_the_candidate_too(drive, source):
         await view.until("quarantined: ")
         assert isinstance(view.app.screen, Detail)
         await view.press("a", "y")
-        await view.until("c4")
-        await view.press("escape")
+        await view.until("approved")
         await view.look()
+        await view.until(" kept ")
+        await view.press("escape")
         await view.until("score 10 -> 500")
 
     drive(scene)

@@ -30,7 +30,8 @@ class Notifier:
     """Tells the targets of one campaign what they want to know, each thing once.
 
     Args:
-        settings: asked for anew each time, as a limit may be changed while the campaign runs.
+        targets, settings: asked for anew each time, as they may be changed while the campaign runs.
+        paused: whether a person paused it, so that its silence is no news.
         where: the options that make a command find the campaign.
         tell: writes an event (name and data) into the tracker, from any thread.
         last_word: seconds for what is on its way when the campaign has ended.
@@ -39,19 +40,23 @@ class Notifier:
 
     def __init__(
         self,
-        targets: Sequence[Target],
+        targets: Callable[[], Sequence[Target]],
         campaign: Watched,
         store: Store,
         settings: Callable[[], Settings],
         *,
+        paused: Callable[[], bool] = lambda: False,
         where: str,
         tell: Tell,
         last_word: float,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.campaign, self.store, self.settings, self.where, self.tell = campaign, store, settings, where, tell
+        self.targets, self.paused, self.last_word = targets, paused, last_word
         self.id, self.clock = campaign.campaign.id, clock
-        self.deliveries = [Delivery(target, tell, last_word=last_word) for target in targets]
+        self.deliveries: list[Delivery] = []
+        self.closed: list[Delivery] = []  # to targets that are none any more
+        self._started = False
         self.sent: set[tuple[str, str]] = set()  # key and target
         self.over = False
         self._looked = -math.inf
@@ -63,13 +68,13 @@ class Notifier:
     def observe(self, name: str, candidate: Candidate | None, data: Mapping[str, Any]) -> None:
         """Take note of what happened; called by the campaign, which does not wait."""
         self._last, self._last_name = self.clock(), name + (f" of c{candidate.number}" if candidate else "")
+        if not self._started:
+            if not self.targets():
+                return
+            self._started = True
+            self.feed.start()
         if name in ("candidate.decided", "round.finished", "campaign.ended"):
             self.feed.give((name, candidate.number if candidate else None, data))
-
-    def start(self) -> None:
-        for delivery in self.deliveries:
-            delivery.feed.start()
-        self.feed.start()
 
     def close(self) -> None:
         """Take no more; `done` is set when all is delivered, or was tried long enough."""
@@ -77,7 +82,8 @@ class Notifier:
 
     @property
     def done(self) -> bool:
-        return self.feed.done.is_set() and all(delivery.feed.done.is_set() for delivery in self.deliveries)
+        every = (*self.deliveries, *self.closed)
+        return not self._started or (self.feed.done.is_set() and all(each.feed.done.is_set() for each in every))
 
     def look(self) -> None:
         """See whether a limit is near, or nothing has happened for long; not more often than is of use."""
@@ -85,6 +91,7 @@ class Notifier:
         if self.over or now - self._looked < EVERY:
             return
         self._looked = now
+        self._aim()
         self._near()
         self._silent(now)
 
@@ -93,8 +100,22 @@ class Notifier:
             self.sent.add((event.data["key"], event.data["to"]))
         earlier = self.store.events(self.id, name=READY, limit=1, newest_first=True)
         if earlier:
+            self._aim()
             self._catch_up(earlier[0].created_at)
-        self.tell(READY, to=[delivery.target.name for delivery in self.deliveries])
+        self._aim()
+
+    def _aim(self) -> None:
+        """Go on with the targets as they are now."""
+        targets = list(self.targets())
+        if targets == [delivery.target for delivery in self.deliveries]:
+            return
+        for delivery in self.deliveries:
+            delivery.close()
+        self.closed += self.deliveries
+        self.deliveries = [Delivery(target, self.tell, last_word=self.last_word) for target in targets]
+        for delivery in self.deliveries:
+            delivery.feed.start()
+        self.tell(READY, to=[target.name for target in targets])
 
     def _catch_up(self, since: datetime) -> None:
         """Tell what an earlier run decided, and was killed before it told."""
@@ -106,6 +127,7 @@ class Notifier:
 
     def _take(self, happening: tuple[str, int | None, Mapping[str, Any]]) -> None:
         name, number, data = happening
+        self._aim()
         if name == "candidate.decided" and number is not None and data.get("verdict") in TOLD:
             self._candidate(number)
         elif name == "round.finished":
@@ -154,6 +176,8 @@ class Notifier:
     def _silent(self, now: float) -> None:
         settings = self.settings()
         long = max(SILENCE, 3 * settings.verify.timeout, 2 * (settings.budget.per_worker.wall_clock or 0.0))
+        if self.paused():
+            self._last = now
         silent = now - self._last
         if silent < long:
             self._told_silent = False
