@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -117,6 +118,7 @@ def query(**values: object) -> str:
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 
+@cache
 def environment() -> Environment:
     """The templates, in which every value is escaped and cleaned, and none may be missing."""
     found = Environment(

@@ -166,6 +166,22 @@ def test_a_page_whose_tracker_is_gone_comes_back_by_itself(client, state, browse
     page.close()
 
 
+def test_a_tab_that_is_not_seen_holds_no_connection_and_catches_up_when_it_is(client, state, page):
+    def becomes(visible: str) -> None:
+        page.evaluate(f"Object.defineProperty(document, 'visibilityState', {{value: '{visible}', configurable: true}})")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    page.goto(f"{client.url}/c/c")
+    page.locator("#live[data-state=live]").wait_for(timeout=SOON)
+    becomes("hidden")
+    assert page.evaluate("news.readyState") == 2
+    with open_store(state / "tracker.db") as store:
+        event = store.record_event("c", "test.happened")
+    assert page.locator(f"#event-{event.id}").count() == 0
+    becomes("visible")
+    page.locator(f"#event-{event.id}").wait_for(timeout=SOON)
+
+
 # What a screen reader could not name: fields, buttons and links without words, headings that skip a level, tables
 # without headers.
 UNNAMED = """() => {

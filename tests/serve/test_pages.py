@@ -64,7 +64,7 @@ def test_every_link_of_every_page_leads_to_a_page_of_this_server(client):
 
 
 def test_the_page_of_a_campaign_says_what_was_gained_and_by_what(client):
-    page = client.ask("/c/c").text
+    page = client.whole("/c/c").text
     for words in ("+10.0 %", "from 1,", "because of idea 4", "loops like to be fused", "$1.00", "loopsmith approve 4"):
         assert words in page, words
     assert '<a class="c" href="/c/c/1">c1</a>' in page
@@ -193,7 +193,7 @@ def test_a_long_campaign_is_thinned_and_large_sums_are_those_of_sql(serve, tmp_p
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
     client = serve(benchmark.make_tracker(tmp_path / "state", 800))
-    page = client.ask("/c/bench").text
+    page = client.whole("/c/bench").text
     assert "+" in page
     assert "800 candidates" in page
     assert client.ask("/c/bench/candidates?page=2").text.count('id="row-') == 50

@@ -104,15 +104,19 @@ async function refresh() {
 const words = (id) => (document.getElementById(id)?.innerText || "").replace(/\s+/g, " ").trim();
 const say = (text) => { document.getElementById("said").textContent = text; };
 
-// --- news
+// --- news: only a page that is seen holds a connection, as a browser has six of them for all its tabs
+
+let news;
 
 function follow() {
+  news?.close();
+  if (document.visibilityState === "hidden") return;
   const gone = document.getElementById("gone");
   const topic = gone ? gone.dataset.topic : document.body.dataset.topic;
   if (topic === undefined) return;
   const light = document.getElementById("live");
   const show = (state, text) => { light.hidden = false; light.dataset.state = state; light.lastChild.textContent = text; };
-  const news = new EventSource("/live?topic=" + encodeURIComponent(topic));
+  news = new EventSource("/live?topic=" + encodeURIComponent(topic));
   news.addEventListener("changed", (event) => {
     show("live", "Live");
     if (JSON.parse(event.data).version !== document.body.dataset.version) refresh().catch(() => show("lost", "Stale"));
@@ -123,8 +127,6 @@ function follow() {
     if (!document.getElementById("gone")) refresh().catch(() => {});
   });
   news.addEventListener("error", () => show("lost", "Reconnecting"));
-  addEventListener("pagehide", () => news.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
 // --- the curve: what a point is, for mouse and keyboard
@@ -190,5 +192,9 @@ function curve() {
 addEventListener("DOMContentLoaded", async () => {
   theme();
   curve();
-  if (!(await enter().catch(() => false))) follow();
+  if (await enter().catch(() => false)) return;
+  follow();
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => news?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 });
