@@ -240,7 +240,7 @@ class Usage(Base, table=True):
 
 
 class Event(Base, table=True):
-    __table_args__ = (Index(None, "campaign_id", "id"),)
+    __table_args__ = (Index(None, "campaign_id", "id"), Index(None, "campaign_id", "name", "id"))
 
     id: int | None = Field(default=None, primary_key=True)
     campaign_id: str = words(foreign_key="campaign.id")

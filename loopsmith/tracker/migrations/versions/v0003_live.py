@@ -1,4 +1,4 @@
-"""What a person asks of a campaign, and what goes on in it now."""
+"""What a person asks of a campaign, and what goes on in it now; an index for the events of one name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ KINDS = "'stop', 'pause', 'resume', 'steer', 'set', 'approve', 'reject'"
 
 
 def upgrade() -> None:
+    op.create_index(op.f("ix_event_campaign_id_name_id"), "event", ["campaign_id", "name", "id"], unique=False)
     op.create_table(
         "request",
         sa.Column("id", sa.Integer(), nullable=False),
