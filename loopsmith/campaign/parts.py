@@ -7,9 +7,14 @@ from loopsmith import agents
 from loopsmith.agents.model import Model
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import check_agent
+<<<<<<< HEAD
 from loopsmith.campaign.roles.profiling import check_profiler
 from loopsmith.campaign.roles.providers import watch
 from loopsmith.observers import notify
+=======
+from loopsmith.campaign.profiling import check_profiler
+from loopsmith.campaign.providers import watch
+>>>>>>> part-b
 from loopsmith.protocols import Agent
 from loopsmith.search.policy import Policy, build_policy
 from loopsmith.workflow import Settings, Workflow
@@ -21,7 +26,6 @@ class Parts:
 
     built: tuple[Agent, dict[str, Model]] | None
     policy: Policy | None
-    targets: list[notify.Target] | None
 
 
 def prepare(context: Context, effective: Workflow) -> Parts:
@@ -39,9 +43,7 @@ def prepare(context: Context, effective: Workflow) -> Parts:
         context.agent.require_price()
     if settings.roles.profile != before.roles.profile:
         check_profiler(effective, context.sandbox)
-    policy = build_policy(settings.search) if settings.search != before.search else None
-    told = notify.build(settings.notify, effective.folder) if settings.notify != before.notify else None
-    return Parts(built, policy, told)
+    return Parts(built, build_policy(settings.search) if settings.search != before.search else None)
 
 
 def cast(settings: Settings) -> tuple[object, ...]:
@@ -58,8 +60,6 @@ def install(context: Context, effective: Workflow, parts: Parts) -> None:
     context.workflow = effective
     if parts.policy is not None:
         context.policy = parts.policy
-    if parts.targets is not None:
-        context.targets = parts.targets
     if parts.built is not None:
         context.agent, context.roles = parts.built
         context.silent.clear()

@@ -13,7 +13,7 @@ from loopsmith.workflow.problems import sentences
 from loopsmith.workflow.schema import Settings
 
 AT_ONCE = ("budget",)
-BETWEEN_ROUNDS = ("search", "agent", "roles", "memory", "guardrails", "repeats", "hooks", "notify")
+BETWEEN_ROUNDS = ("search", "agent", "roles", "memory", "guardrails", "repeats", "hooks")
 STARTED = (("guardrails", "network"), ("hooks", "after_decision"))  # of those sections, what a campaign is started with
 COMPARABLE = (("objective",), ("verify",), ("workspace", "editable"), ("workspace", "link"))
 

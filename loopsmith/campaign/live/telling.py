@@ -81,7 +81,7 @@ async def outside(context: Context) -> AsyncIterator[None]:
     view = WatchedCampaign(context.id, context.store, context.state.root, context.state.report(context.id))
     audience = Audience(context.outsiders, view, tell) if context.outsiders else None
     notifier = Notifier(
-        lambda: context.targets,
+        context.targets,
         view,
         context.store,
         lambda: context.settings,

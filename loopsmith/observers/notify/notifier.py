@@ -30,7 +30,8 @@ class Notifier:
     """Tells the targets of one campaign what they want to know, each thing once.
 
     Args:
-        targets, settings: asked for anew each time, as they may be changed while the campaign runs.
+        targets: without any it does nothing.
+        settings: asked for anew each time, as limits may be changed while the campaign runs.
         paused: whether a person paused it, so that its silence is no news.
         where: the options that make a command find the campaign.
         tell: writes an event (name and data) into the tracker, from any thread.
@@ -40,7 +41,7 @@ class Notifier:
 
     def __init__(
         self,
-        targets: Callable[[], Sequence[Target]],
+        targets: Sequence[Target],
         campaign: Watched,
         store: Store,
         settings: Callable[[], Settings],
@@ -52,10 +53,9 @@ class Notifier:
         clock: Callable[[], float] = time.monotonic,
     ):
         self.campaign, self.store, self.settings, self.where, self.tell = campaign, store, settings, where, tell
-        self.targets, self.paused, self.last_word = targets, paused, last_word
+        self.paused = paused
         self.id, self.clock = campaign.campaign.id, clock
-        self.deliveries: list[Delivery] = []
-        self.closed: list[Delivery] = []  # to targets that are none any more
+        self.deliveries = [Delivery(target, tell, last_word=last_word) for target in targets]
         self._started = False
         self.sent: set[tuple[str, str]] = set()  # key and target
         self.over = False
@@ -69,7 +69,7 @@ class Notifier:
         """Take note of what happened; called by the campaign, which does not wait."""
         self._last, self._last_name = self.clock(), name + (f" of c{candidate.number}" if candidate else "")
         if not self._started:
-            if not self.targets():
+            if not self.deliveries:
                 return
             self._started = True
             self.feed.start()
@@ -82,8 +82,12 @@ class Notifier:
 
     @property
     def done(self) -> bool:
-        every = (*self.deliveries, *self.closed)
-        return not self._started or (self.feed.done.is_set() and all(each.feed.done.is_set() for each in every))
+        told = self.feed.done.is_set() and all(feed.done.is_set() for feed in self._feeds)
+        return told or not self._started
+
+    @property
+    def _feeds(self) -> list[Feed[Message]]:
+        return [delivery.feed for delivery in self.deliveries]
 
     def look(self) -> None:
         """See whether a limit is near, or nothing has happened for long; not more often than is of use."""
@@ -91,7 +95,6 @@ class Notifier:
         if self.over or now - self._looked < EVERY:
             return
         self._looked = now
-        self._aim()
         self._near()
         self._silent(now)
 
@@ -99,23 +102,11 @@ class Notifier:
         for event in self.store.events(self.id, name=SENT):
             self.sent.add((event.data["key"], event.data["to"]))
         earlier = self.store.events(self.id, name=READY, limit=1, newest_first=True)
+        for feed in self._feeds:
+            feed.start()
         if earlier:
-            self._aim()
             self._catch_up(earlier[0].created_at)
-        self._aim()
-
-    def _aim(self) -> None:
-        """Go on with the targets as they are now."""
-        targets = list(self.targets())
-        if targets == [delivery.target for delivery in self.deliveries]:
-            return
-        for delivery in self.deliveries:
-            delivery.close()
-        self.closed += self.deliveries
-        self.deliveries = [Delivery(target, self.tell, last_word=self.last_word) for target in targets]
-        for delivery in self.deliveries:
-            delivery.feed.start()
-        self.tell(READY, to=[target.name for target in targets])
+        self.tell(READY, to=[delivery.target.name for delivery in self.deliveries])
 
     def _catch_up(self, since: datetime) -> None:
         """Tell what an earlier run decided, and was killed before it told."""
@@ -127,7 +118,6 @@ class Notifier:
 
     def _take(self, happening: tuple[str, int | None, Mapping[str, Any]]) -> None:
         name, number, data = happening
-        self._aim()
         if name == "candidate.decided" and number is not None and data.get("verdict") in TOLD:
             self._candidate(number)
         elif name == "round.finished":
