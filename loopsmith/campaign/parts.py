@@ -7,14 +7,8 @@ from loopsmith import agents
 from loopsmith.agents.model import Model
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import check_agent
-<<<<<<< HEAD
 from loopsmith.campaign.roles.profiling import check_profiler
 from loopsmith.campaign.roles.providers import watch
-from loopsmith.observers import notify
-=======
-from loopsmith.campaign.profiling import check_profiler
-from loopsmith.campaign.providers import watch
->>>>>>> part-b
 from loopsmith.protocols import Agent
 from loopsmith.search.policy import Policy, build_policy
 from loopsmith.workflow import Settings, Workflow
