@@ -1,5 +1,6 @@
 """TensorBoard: event files with the numbers of each candidate, the candidate's number as step."""
 
+import secrets
 from typing import Any
 
 from loopsmith.observers import require
@@ -22,7 +23,8 @@ class TensorBoardObserver(Curves):
         self.campaign, now = campaign, campaign.campaign
         folder = (self.settings.folder or campaign.state / "tensorboard") / now.id
         known = folder.is_dir() and any(folder.iterdir())
-        self.writer = SummaryWriter(str(folder), flush_secs=5)
+        # Its own name has the second in it: two runs in one would share a file, and the later would replace it.
+        self.writer = SummaryWriter(str(folder), flush_secs=5, filename_suffix=f".{secrets.token_hex(4)}")
         if not known:
             self.writer.add_text(
                 "settings", as_it_is("\n".join(f"{key}: {value}" for key, value in params(now).items()))

@@ -70,7 +70,7 @@ def test_what_a_program_prints_is_no_metric_and_no_feedback(evaluate, spoof):
     code, metrics, feedback, output = evaluate("openevolve", OPENEVOLVE, f"X = 3\n{SPOOFS[spoof]}\n")
     assert (code, metrics) == (0, {"combined_score": 3.0})
     assert "trust me" not in feedback
-    assert "| combined_score: 0.5" in output
+    assert "combined_score: 0.5" in output  # perhaps in a line that a thread began
 
 
 def test_what_a_program_writes_into_the_output_of_another_process_is_no_score(evaluate):
