@@ -17,6 +17,7 @@ from loopsmith.serve.site import Site
 from loopsmith.serve.words import path
 from loopsmith.tracker import Store
 from loopsmith.tracker.reading.aggregates import Spending
+from loopsmith.tracker.reading.tallies import Tally
 from loopsmith.workflow import format_count, format_duration, format_money
 
 POINTS = 700  # of the curve, beside the kept steps
@@ -47,7 +48,7 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "spending": lambda: store.spending(id_),
         "mix": lambda: charts.columns(store.decision_mix(id_)),
         "tree": lambda: tree.grow(campaign.origin_commit, store.branches(id_), store.started_from(id_)),
-        "earned": lambda: store.earned(id_),
+        "earned": lambda: earned(store, campaign),
     }
     sums = site.sums(campaign, makers, LATE)
     made, process = sums.values, site.source.process(campaign)
@@ -71,6 +72,13 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "resume": resume(campaign, process),
         "stopped": campaign.status is not CampaignStatus.RUNNING,
     }
+
+
+def earned(store: Store, campaign: Campaign) -> list[Tally]:
+    """The categories that a planner named, those that earned most first."""
+    minimize = campaign.settings["objective"]["direction"] == "minimize"
+    named = [tally for tally in store.by_category(campaign.id, minimize=minimize) if tally.category]
+    return sorted(named, key=lambda tally: -tally.gain)
 
 
 def pictures(

@@ -92,9 +92,9 @@ def test_categories_are_told_apart_with_what_each_earned_and_cost(store):
         *(("algorithm", "", 2, 1), ("data", "", 2, 0), ("", "local/m", 1, 0), ("", "tuner", 1, 0))
     ]
     algorithm, data, failed, _ = tallies
-    assert algorithm.best == pytest.approx(0.1)  # its confirmed effect
+    assert algorithm.best == algorithm.gain == pytest.approx(0.1)  # its confirmed effect
     assert algorithm.cost_usd == 3.0
-    assert data.best is None
+    assert (data.best, data.gain) == (None, 0.0)
     assert data.nearest == pytest.approx(0.1)
     assert data.verdicts == {"discarded": 1, "crashed": 1}
     assert failed.nearest is None

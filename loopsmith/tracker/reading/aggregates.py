@@ -1,13 +1,12 @@
 """The verbs that sum a campaign up for a page: in SQL, so that 100,000 candidates cost little more than a hundred."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Integer, Select, case, cast, func, literal, select
 
-from loopsmith.records import Candidate, Event, Reflection, Status, Verdict
+from loopsmith.records import Candidate, Event, Reflection, Status
 from loopsmith.tracker import tables
 from loopsmith.tracker.rows import EVENT, REFLECTION, AnyRow, Verbs, to_event, to_reflection
 from loopsmith.tracker.schema import is_current
@@ -34,26 +33,6 @@ class Spending:
     seconds: float
     calls: int
     tokens: int
-    cost_usd: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Earned:
-    """What one category of ideas brought.
-
-    Attributes:
-        category: as the planner said.
-        tried: decided candidates of it.
-        gain: the sum of the effects that were kept, as a share.
-        best: the largest of them; None where nothing was kept.
-        cost_usd: of its candidates' calls, open ones too.
-    """
-
-    category: str
-    tried: int
-    kept: int
-    gain: float
-    best: float | None
     cost_usd: float
 
 
@@ -192,25 +171,6 @@ class Aggregates(Verbs):
             moments = {row.number: row.created_at for row in connection.execute(lasts)}
         return tuple(to_spending(row, start, moments.get(row.last)) for row in rows)
 
-    def earned(self, campaign_id: str) -> tuple[Earned, ...]:
-        """What each category of ideas brought, those with the largest gain first; none where nobody planned."""
-        category = func.substr(C.plan["category"].as_string(), 1, NAME).label("category")
-        decided = case((C.status.in_(list(Verdict)), 1), else_=0).label("decided")
-        p = materialized("planned", select(C.number, category, decided).where(whole(C.campaign_id, campaign_id))).c
-        number = number_in(U.candidate_id, campaign_id).label("number")
-        used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
-        u = materialized("used", used.group_by("number")).c
-        sums = select(p.category, func.sum(p.decided).label("tried"), func.sum(u.cost).label("cost"))
-        sums = sums.outerjoin_from(p.number.table, u.number.table, u.number == p.number)
-        gains = select(category, func.count().label("kept"), func.sum(D.effect_mean), func.max(D.effect_mean))
-        gains = gains.join(tables.decision, D.candidate_id == C.id)
-        gains = gains.where(C.campaign_id == campaign_id, C.status == Status.KEPT).group_by("category")
-        with self._database.reading() as connection:
-            rows = connection.execute(sums.where(p.category != "").group_by(p.category)).all()
-            kept = {row[0]: row[1:] for row in connection.execute(gains)} if rows else {}
-        found = (earned_by(row.category, row.tried, kept.get(row.category, (0, None, None)), row.cost) for row in rows)
-        return tuple(sorted(found, key=lambda each: (-each.gain, -each.tried, each.category)))
-
     def started_from(self, campaign_id: str) -> dict[str, dict[str, int]]:
         """By the commit that they started from: how many candidates there are of each status."""
         query = select(C.parent_commit, C.status, func.count().label("count"))
@@ -263,8 +223,3 @@ def to_spending(row: AnyRow, start: datetime | None, at: datetime | None) -> Spe
     seconds = max(0.0, (at - start).total_seconds()) if start and at else 0.0
     fields = {name: value for name, value in row._mapping.items() if name != "part"}
     return Spending(**fields, at=at, seconds=seconds)
-
-
-def earned_by(category: str, tried: int, kept: Sequence[Any], cost: float | None) -> Earned:
-    count, gain, best = kept
-    return Earned(category=category, tried=tried, kept=count, gain=gain or 0.0, best=best, cost_usd=cost or 0.0)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, case, func, select
 
 from loopsmith.records import Verdict
 from loopsmith.tracker import tables
+from loopsmith.tracker.reading.aggregates import materialized, number_in, whole
 from loopsmith.tracker.reading.points import Point, chosen_columns, first_run, refused, to_point
 from loopsmith.tracker.rows import Verbs
 
@@ -26,7 +27,8 @@ class Tally:
         verdicts: how many ended with each.
         best: the largest gain of a kept one, as a share of its baseline; None where none was kept.
         nearest: the largest that another one measured, by however few runs; None where none has a score.
-        cost_usd: what their workers cost.
+        gain: the sum of the kept ones' effects, each a share of its baseline.
+        cost_usd: of their calls, open ones too.
     """
 
     category: str
@@ -34,6 +36,7 @@ class Tally:
     verdicts: Mapping[str, int]
     best: float | None
     nearest: float | None
+    gain: float
     cost_usd: float
 
     @property
@@ -65,17 +68,20 @@ class Tallies(Verbs):
             (D.verdict == Verdict.KEPT, func.coalesce(D.effect_mean, gain_of(minimize))), else_=gain_of(minimize)
         )
         query = (
-            select(CATEGORY, AGENT, D.verdict, func.count().label("count"), func.max(gain).label("best"))
+            select(
+                *(CATEGORY, AGENT, D.verdict, func.count().label("count"), func.max(gain).label("best")),
+                func.sum(D.effect_mean).label("effects"),
+            )
             .join(tables.candidate, C.id == D.candidate_id)
             .where(D.campaign_id == campaign_id)
             .group_by("category", "agent", D.verdict)
         )
-        costs = (
-            select(CATEGORY, AGENT, func.sum(U.cost_usd).label("cost"))
-            .join(tables.candidate, C.id == U.candidate_id)
-            .where(U.campaign_id == campaign_id)
-            .group_by("category", "agent")
-        )
+        p = materialized("planned", select(C.number, CATEGORY, AGENT).where(whole(C.campaign_id, campaign_id))).c
+        number = number_in(U.candidate_id, campaign_id).label("number")
+        used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
+        u = materialized("used", used.group_by("number")).c
+        costs = select(p.category, p.agent, func.sum(u.cost).label("cost"))
+        costs = costs.join_from(p.number.table, u.number.table, u.number == p.number).group_by(p.category, p.agent)
         found: dict[tuple[str, str], list[Any]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
@@ -88,6 +94,7 @@ class Tallies(Verbs):
                 verdicts={row.verdict: row.count for row in rows},
                 best=largest(row for row in rows if row.verdict == Verdict.KEPT),
                 nearest=largest(row for row in rows if row.verdict != Verdict.KEPT),
+                gain=sum(row.effects or 0.0 for row in rows if row.verdict == Verdict.KEPT),
                 cost_usd=cost.get((category, agent), 0.0),
             )
             for (category, agent), rows in found.items()
