@@ -22,6 +22,15 @@ def own_locks(tmp_path_factory):
 
 
 @pytest.fixture
+def quick_steering(monkeypatch):
+    """A campaign with a key that hears at once what is asked of it."""
+    from loopsmith.campaign.live import steering
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-key")
+    monkeypatch.setattr(steering, "LOOK", 0.01)
+
+
+@pytest.fixture
 def loopsmith(monkeypatch, capsys):
     """The command line, called in this process: arguments in, exit code and output out."""
 
