@@ -1,6 +1,5 @@
 """A running campaign, from another terminal: Ctrl-C once and twice, stop, kill -9, and the live view."""
 
-import json
 import os
 import pty
 import signal
@@ -9,36 +8,8 @@ import sys
 import time
 
 import pytest
+from running import ended, start, status, wait_for_event
 from support import setting_x, write_source
-
-
-def start(path, *arguments, **options):
-    line = [sys.executable, "-m", "loopsmith", "run", str(path), "--plain", *arguments]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-
-
-def wait_for_event(process, name):
-    """Read the event lines until one with this name."""
-    for line in process.stderr:
-        if name in line:
-            return line
-    raise AssertionError(f"it ended without {name}")
-
-
-def ended(process):
-    out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err + out
-    return process.returncode, out
-
-
-def status(loopsmith, path):
-    return json.loads(loopsmith("status", "-w", path, "--json").out)
-
-
-@pytest.fixture
-def slow(tmp_path):
-    verify = {"command": "sleep 0.3; sh verify.sh"}
-    return write_source(tmp_path, verify=verify, agent=setting_x(*range(11, 60)), budget={"rounds": 6})
 
 
 def test_ctrl_c_once_finishes_what_is_decided_and_run_goes_on(slow, loopsmith):

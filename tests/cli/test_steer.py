@@ -1,44 +1,13 @@
 """Steering from another terminal: a real campaign in a process of its own, and the commands beside it."""
 
-import json
 import re
 import signal
-import subprocess
-import sys
 
-import pytest
+from running import ended, start, status, wait_for_event
 from steer import requests, store_of
 from support import setting_x, write_source
 
 from loopsmith.live import RequestKind
-
-
-def start(path, *arguments):
-    line = [sys.executable, "-m", "loopsmith", "run", str(path), "--plain", *arguments]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_event(process, name):
-    for line in process.stderr:
-        if name in line:
-            return line
-    raise AssertionError(f"it ended without {name}")
-
-
-def ended(process):
-    out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err + out
-    return process.returncode, out
-
-
-def status(loopsmith, path):
-    return json.loads(loopsmith("status", "-w", path, "--json").out)
-
-
-@pytest.fixture
-def slow(tmp_path):
-    verify = {"command": "sleep 0.3; sh verify.sh"}
-    return write_source(tmp_path, verify=verify, agent=setting_x(*range(11, 60)), budget={"rounds": 6})
 
 
 def test_a_campaign_is_paused_changed_resumed_and_stopped_from_another_terminal(slow, loopsmith):
