@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,72 +56,89 @@ def open_campaign(
     """
     state.create()
     with exclusive(state.lock), open_store(tracker or state.tracker) as store:
-        earlier = None if new or (tape and tape.replays) else store.find_campaign(str(workflow.path))
-        going_on = earlier is not None and earlier.identity_hash == workflow.identity
-        filed = workflow
-        given = held = tuple[Override, ...]()
-        if earlier and going_on:
-            begin_run(store, earlier.id)
-            given = overrides(store, earlier.id)
-            workflow, held = standing(filed, given)
-        settings, source = workflow.settings, workflow.source
-        repository = Repository.open(state.root)
-        log.register_environment({**os.environ, **settings.verify.env})
-        open_sandbox = detect_sandbox(workflow, state)
-        sandbox = without_holdout(workflow, open_sandbox)
-        leases = Leases(settings.verify.resources)
-        agent, roles = agents.build(settings, tape)
-        outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
-        policy = build_policy(settings.search)
-        commit = snapshot(
-            repository,
-            source,
-            exclude=settings.workspace.exclude,
-            links=workflow.links(holdout=True),
-            max_size=settings.workspace.max_size,
-        )
-        if tape is not None:
-            tape.check(earlier.id if earlier and going_on else None)
-        start = earlier.baseline_commit if earlier and going_on else commit
-        check_agent(agent, workflow, repository, state, start)
-        check_profiler(workflow, sandbox)
-        notes: dict[str, dict[str, Any]] = {}
-        if earlier and going_on:
-            campaign = resume(workflow, store, repository, earlier, commit, notes)
-        else:
-            campaign = begin(workflow, store, commit, earlier, notes)
-        if released := recover(store, repository, state, campaign.id):
-            notes["campaign.recovered"] = {"candidates": released}
-        if sandbox.missing:
-            notes["sandbox.missing"] = {"reason": sandbox.reason, "not_protected": list(sandbox.missing)}
-        context = Context(
-            campaign=campaign,
-            seed=tape.begin(campaign.id) if tape else "",
-            tape=tape,
-            workflow=workflow,
-            filed=filed,
-            overrides=held,
-            store=store,
-            repository=repository,
-            state=state,
-            sandbox=sandbox,
-            verifier=Verifier(settings, sandbox),
-            holdout=holdout_verifier(workflow, open_sandbox),
-            agent=agent,
-            roles=roles,
-            policy=policy,
-            leases=leases,
-            stop=Stop(),
-            workers=asyncio.Semaphore(settings.search.workers),
-            outsiders=outsiders,
-            targets=targets,
-        )
-        watch(context)
-        for name, data in notes.items():
-            context.emit(name, **data)
-        for data in ended(given, held, workflow):
-            context.emit(CHANGED, **data)
-        yield context
+        yield assemble(workflow, state, store, new=new, tape=tape)
+
+
+def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, tape: Tape | None) -> Context:
+    """The parts of a campaign that holds its lock; what cannot work is said before it is written down."""
+    earlier = None if new or (tape and tape.replays) else store.find_campaign(str(filed.path))
+    resumed = earlier if earlier and earlier.identity_hash == filed.identity else None
+    workflow, given, held = as_set(store, filed, resumed)
+    settings = workflow.settings
+    repository = Repository.open(state.root)
+    log.register_environment({**os.environ, **settings.verify.env})
+    open_sandbox = detect_sandbox(workflow, state)
+    sandbox = without_holdout(workflow, open_sandbox)
+    leases = Leases(settings.verify.resources)
+    agent, roles = agents.build(settings, tape)
+    outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
+    policy = build_policy(settings.search)
+    commit = snapshot(
+        repository,
+        workflow.source,
+        exclude=settings.workspace.exclude,
+        links=workflow.links(holdout=True),
+        max_size=settings.workspace.max_size,
+    )
+    if tape is not None:
+        tape.check(resumed.id if resumed else None)
+    check_agent(agent, workflow, repository, state, resumed.baseline_commit if resumed else commit)
+    check_profiler(workflow, sandbox)
+    notes: dict[str, dict[str, Any]] = {}
+    if resumed:
+        campaign = resume(workflow, store, repository, resumed, commit, notes)
+    else:
+        campaign = begin(workflow, store, commit, earlier, notes)
+    context = Context(
+        campaign=campaign,
+        seed=tape.begin(campaign.id) if tape else "",
+        tape=tape,
+        workflow=workflow,
+        filed=filed,
+        overrides=held,
+        store=store,
+        repository=repository,
+        state=state,
+        sandbox=sandbox,
+        verifier=Verifier(settings, sandbox),
+        holdout=holdout_verifier(workflow, open_sandbox),
+        agent=agent,
+        roles=roles,
+        policy=policy,
+        leases=leases,
+        stop=Stop(),
+        workers=asyncio.Semaphore(settings.search.workers),
+        outsiders=outsiders,
+        targets=targets,
+    )
+    watch(context)
+    announce(context, notes, ended(given, held, workflow))
+    return context
+
+
+def as_set(
+    store: Store, filed: Workflow, resumed: Campaign | None
+) -> tuple[Workflow, tuple[Override, ...], tuple[Override, ...]]:
+    """The workflow with what was set live in earlier runs; all that was set, and what of it still holds."""
+    if resumed is None:
+        return filed, (), ()
+    begin_run(store, resumed.id)
+    given = overrides(store, resumed.id)
+    workflow, held = standing(filed, given)
+    return workflow, given, held
+
+
+def announce(context: Context, notes: dict[str, dict[str, Any]], changes: Iterable[dict[str, Any]]) -> None:
+    """Put back what a killed run left, and write the events that a run begins with."""
+    if released := recover(context.store, context.repository, context.state, context.id):
+        notes["campaign.recovered"] = {"candidates": released}
+    if context.sandbox.missing:
+        sandbox = context.sandbox
+        notes["sandbox.missing"] = {"reason": sandbox.reason, "not_protected": list(sandbox.missing)}
+    for name, data in notes.items():
+        context.emit(name, **data)
+    for data in changes:
+        context.emit(CHANGED, **data)
 
 
 def detect_sandbox(workflow: Workflow, state: StateFolder) -> Sandbox:
