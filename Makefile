@@ -8,7 +8,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: install demo test agents lint types layers format bench recording clean
+.PHONY: install demo test agents gpu lint types layers format bench recording clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ PROGRAMS := @openai/codex opencode-ai @anthropic-ai/claude-code @google/gemini-c
 
 agents: install .agents/.installed
 	LOOPSMITH_AGENTS=$(CURDIR)/$(AGENTS) $(BIN)/python -m pytest -rs tests/agents/test_coding_programs.py tests/campaign/test_acp.py
+
+gpu: install  ## what needs a GPU: the harness, the kernels in Triton, nanochat, the profilers
+	$(BIN)/python -m pip install --quiet torch triton
+	$(BIN)/python -m pytest -rs tests/gpu tests/harness/test_arrays.py
 
 lint: install
 	$(BIN)/ruff check .

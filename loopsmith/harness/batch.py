@@ -56,9 +56,9 @@ class Batch:
         """Let a child answer these calls."""
         if self._device is None:
             return child.call(self.packed, self._file)
-        return self._ask_on_device(child)
+        return self._ask_on_device(child, self._device)
 
-    def _ask_on_device(self, child: Child) -> Answer:
+    def _ask_on_device(self, child: Child, device: str) -> Answer:
         from loopsmith.harness import tensors
 
         key = int.from_bytes(os.urandom(7), "little")
@@ -68,8 +68,8 @@ class Batch:
         calls = [[pack(each, small) for each in tensors.skeleton(args)] for args in arguments]
         large, file = file_of(sealed), file_of(small)
         try:
-            child.ask("hold", large, tensors=packed, device=self._device)
-            tensors.flush_cache()
+            child.ask("hold", large, tensors=packed, device=device)
+            tensors.flush_cache(device)
             answer, digest, skeleton = child.call_on_device(calls, file, key)
         finally:
             for number in (large, file):

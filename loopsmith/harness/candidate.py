@@ -31,7 +31,7 @@ def python(path: str, name: str, *, device: str | None = None) -> Candidate:
     Args:
         path: of the file, relative to the verifier's folder; that folder is the first on the candidate's `sys.path`.
         name: of the function.
-        device: where PyTorch tensors are when the clock starts, such as `cuda`.
+        device: where PyTorch tensors are when the clock starts, such as `cuda`, `cuda:1`, `xpu` or `mps`.
     """
     return Candidate("python", path, name, device)
 
@@ -59,3 +59,17 @@ def library(
         raise UsageError(f"harness.library: unknown type {sorted(wrong)[0]!r}; known are {', '.join(TYPES)}, pointer")
     options = {"arguments": list(arguments), "returns": returns, "out": out is not None}
     return Candidate("library", path, name, None, options, out)
+
+
+def check_device(name: str) -> None:
+    """See that a device is there before a process is started for it.
+
+    Raises:
+        UsageError: it cannot be used here.
+    """
+    try:
+        from loopsmith.harness import tensors
+    except ImportError:
+        raise UsageError(f"harness: device={name!r} is a place of PyTorch tensors; `pip install torch`") from None
+    if reason := tensors.unusable(name):
+        raise UsageError(f"harness: device={name!r} cannot be used here: {reason}")

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.harness.batch import Batch, digest, file_of
-from loopsmith.harness.candidate import Candidate
+from loopsmith.harness.candidate import Candidate, check_device
 from loopsmith.harness.channel import Answer, Child, Rejected
 from loopsmith.harness.compare import call_text, same, short
 from loopsmith.harness.lockdown import MEMORY, keep_out
@@ -113,6 +113,8 @@ def measure(
     if clock == "cpu" and (candidate.device is not None or processes):
         unseen = "a device" if candidate.device is not None else "another process"
         raise UsageError(f"harness: the clock `cpu` does not see what {unseen} does; leave out `clock`")
+    if candidate.device is not None:
+        check_device(candidate.device)
     spent = _awake if clock == "cpu" else _wall
     judge = _Judge(reference, check, rtol, atol)
     rng = random.Random(int(os.environ.get("LOOPSMITH_SEED") or 0))

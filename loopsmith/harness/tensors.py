@@ -86,18 +86,30 @@ def filled(value: Any, tensors: Sequence[Any]) -> Any:
     return moved(value, lambda _: next(waiting))
 
 
+def unusable(device: str) -> str:
+    """Why no tensor can be on a device, in PyTorch's words; empty where one can."""
+    if not hasattr(torch, "accelerator"):
+        return f"this is PyTorch {torch.__version__}, and 2.6 or newer is needed"
+    try:
+        torch.zeros(1, device=device)
+    except Exception as error:  # each backend raises what it likes
+        return str(error).partition("\n")[0]
+    return ""
+
+
 def synchronize() -> None:
     """Wait for all work on every device."""
-    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        torch.cuda.synchronize(number)
+    for number in range(torch.accelerator.device_count()):
+        torch.accelerator.synchronize(number)
 
 
-def flush_cache() -> None:
-    """Push what earlier calls left out of the device's cache; done by the verifier, out of the candidate's reach."""
-    if torch.cuda.is_available():
-        size = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 64 << 20)
-        torch.zeros(4 * max(size, 1 << 20), dtype=torch.uint8, device="cuda")
-        torch.cuda.synchronize()
+def flush_cache(device: str) -> None:
+    """Push what earlier calls left out of a device's cache; done by the verifier, out of the candidate's reach."""
+    if torch.device(device).type == "cpu":
+        return
+    known = getattr(torch.get_device_module(device), "get_device_properties", lambda _: None)(device)
+    torch.zeros(4 * max(getattr(known, "L2_cache_size", 64 << 20), 1 << 20), dtype=torch.uint8, device=device)
+    torch.accelerator.synchronize(device)
 
 
 def _words(tensor: Any) -> tuple[Any, int]:

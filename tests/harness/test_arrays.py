@@ -160,11 +160,13 @@ def squares(a, b):
 """
 
 
-@pytest.mark.parametrize("device", [None, "cpu", "cuda"])
+@pytest.mark.parametrize("device", [None, "cpu", "accelerator"])
 def test_tensors_are_measured_and_checked(measure, device):
     torch = pytest.importorskip("torch")
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA")
+    if device == "accelerator":
+        if not torch.accelerator.is_available():
+            pytest.skip("no accelerator that PyTorch can use")
+        device = torch.accelerator.current_accelerator().type
     settings = TENSORS | {"candidate": harness.python("candidate.py", "squares", device=device), "load_seconds": 60}
     assert measure(MATMUL, **settings).value > 0
     wrongs = {
@@ -177,6 +179,14 @@ def test_tensors_are_measured_and_checked(measure, device):
     for wrong, reason in wrongs.items():
         with pytest.raises(harness.Rejected, match=reason):
             measure(MATMUL.replace("a @ b.float()", wrong), **settings)
+
+
+@pytest.mark.parametrize(("device", "reason"), [("gpu", "device type"), ("cuda:99", "CUDA")])
+def test_a_device_that_is_not_there_is_said_before_anything_runs(measure, device, reason):
+    pytest.importorskip("torch")
+    candidate = harness.python("candidate.py", "squares", device=device)
+    with pytest.raises(UsageError, match=f"device='{device}' cannot be used here: .*{reason}"):
+        measure("import sys\nsys.exit('it was started')", **TENSORS | {"candidate": candidate})
 
 
 def test_results_on_a_device_cannot_change_after_the_clock(measure):
