@@ -36,7 +36,7 @@ agents: install .agents/.installed
 
 gpu: install  ## what needs a GPU: the harness, the kernels in Triton, nanochat, the profilers
 	$(BIN)/python -m pip install --quiet torch triton
-	$(BIN)/python -m pytest -rs tests/gpu tests/harness/test_arrays.py
+	$(BIN)/python -m pytest -rs tests/gpu tests/harness/test_tensors.py
 
 lint: install
 	$(BIN)/ruff check .

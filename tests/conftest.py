@@ -21,6 +21,18 @@ def own_locks(tmp_path_factory):
     os.environ["LOOPSMITH_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
 
 
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture(autouse=True)
+def no_torch_by_chance(request, monkeypatch):
+    """Where a verifier has imported PyTorch, each candidate's process does: seconds for a test that is not about it."""
+    if "torch" not in request.fixturenames:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+
+
 @pytest.fixture
 def quick_steering(monkeypatch):
     """A campaign with a key that hears at once what is asked of it."""

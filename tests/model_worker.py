@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopsmith.agents import build_model
 from loopsmith.agents.loop import ToolLoop
+from loopsmith.agents.registry import build_model
 from loopsmith.errors import LimitReached, UsageError
 from loopsmith.records import Brief, Reflection, Report, Spent, Trial, Tryout, Usage, WorkerLimits
 from loopsmith.workflow import AnthropicAgent, OpenAIAgent

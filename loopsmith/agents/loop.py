@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from loopsmith.agents import build_model
 from loopsmith.agents.compaction import compacted
 from loopsmith.agents.conversation import Conversation
 from loopsmith.agents.model import (
@@ -26,6 +25,7 @@ from loopsmith.agents.model import (
 from loopsmith.agents.patch import PatchWorker, check_size
 from loopsmith.agents.progress import Progress
 from loopsmith.agents.prompts import CUT_OFF, GO_ON, NOT_YET, SYSTEM, ending, opening
+from loopsmith.agents.registry import build_model
 from loopsmith.agents.tools import Submitted, Toolbox
 from loopsmith.errors import LimitReached
 from loopsmith.log import mask

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopsmith import agents, log, observers
+from loopsmith import log, observers
+from loopsmith.agents import registry
 from loopsmith.agents.recording import Tape
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.live.asking import begin_run
@@ -70,7 +71,7 @@ def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, ta
     open_sandbox = detect_sandbox(workflow, state)
     sandbox = without_holdout(workflow, open_sandbox)
     leases = Leases(settings.verify.resources)
-    agent, roles = agents.build(settings, tape)
+    agent, roles = registry.build(settings, tape)
     outsiders, targets = observers.build(settings.observe), notify.build(settings.notify, workflow.folder)
     policy = build_policy(settings.search)
     commit = snapshot(

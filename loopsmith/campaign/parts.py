@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from loopsmith import agents
+from loopsmith.agents import registry
 from loopsmith.agents.model import Model
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import check_agent
@@ -31,7 +31,7 @@ def prepare(context: Context, effective: Workflow) -> Parts:
     before, settings = context.settings, effective.settings
     built = None
     if any(getter(before) != getter(settings) for getter in (cast, company)):
-        built = agents.build(settings, context.tape)
+        built = registry.build(settings, context.tape)
         check_agent(built[0], effective, context.repository, context.state, context.baseline())
     elif settings.budget.limits_money and not before.budget.limits_money and hasattr(context.agent, "require_price"):
         context.agent.require_price()

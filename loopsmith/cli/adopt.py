@@ -28,7 +28,6 @@ def adopt(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Draft a WORKFLOW.md from a plain program.md: every guess quotes its line, and what is missing is listed."""
     raise typer.Exit(adopt_program(program, output, force=force))
 
 

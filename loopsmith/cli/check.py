@@ -8,23 +8,38 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loopsmith import agents, log, observers, workflow
+from loopsmith import log, observers, workflow
+from loopsmith.agents import registry
 from loopsmith.campaign.measure.calibration import calibrate, findings, noise_words
 from loopsmith.campaign.measure.leases import Leases
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.roles.profiling import check_profiler
 from loopsmith.campaign.state import StateFolder
+from loopsmith.cli.options import AgentOption, JsonOption, SetOption, WorkflowArgument
 from loopsmith.cli.run import agent_override
 from loopsmith.errors import LoopsmithError, WorkflowError
 from loopsmith.observers import notify
 from loopsmith.process.environment import clean_environment
 from loopsmith.workspace import Sandbox, source_files
+
+
+def check(
+    workflow: WorkflowArgument = None,
+    overrides: SetOption = None,
+    agent: AgentOption = None,
+    measure: Annotated[
+        bool, typer.Option("--calibrate", help="Run the verifier on the source too, and say what its noise allows.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    raise typer.Exit(print_check(workflow, overrides or (), agent=agent, as_json=as_json, measure=measure))
 
 
 def print_check(
@@ -90,7 +105,7 @@ def problems_of(loaded: workflow.Workflow) -> list[str]:
             )
 
     def agent() -> None:
-        built, _ = agents.build(loaded.settings)
+        built, _ = registry.build(loaded.settings)
         if files:
             built.check(loaded.source, files)
 

@@ -13,7 +13,8 @@ from typing import IO, Annotated, cast
 import typer
 
 from loopsmith import report
-from loopsmith.cli.find import CampaignOption, Found, StateOption, TrackerOption, WorkflowOption, find_campaign
+from loopsmith.cli.find import Found, find_campaign
+from loopsmith.cli.options import CampaignOption, StateOption, TrackerOption, WorkflowOption
 from loopsmith.errors import UsageError
 from loopsmith.report.datasette import metadata_text
 
@@ -50,7 +51,6 @@ def export(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Print all candidates, or another table, for a spreadsheet, pandas or Datasette."""
     chosen = form or by_name(output)
     with find_campaign(workflow, state, tracker, campaign) as found:
         if chosen is Format.datasette:

@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from loopsmith import workflow
 from loopsmith.campaign.lock import exclusive, holder
@@ -15,17 +12,6 @@ from loopsmith.errors import UsageError, WorkflowError
 from loopsmith.records import Campaign
 from loopsmith.tracker import Store, open_store
 from loopsmith.workspace import Repository
-
-WorkflowOption = Annotated[
-    Path | None, typer.Option("--workflow", "-w", help="The workflow whose campaign is meant. Default: this folder's.")
-]
-StateOption = Annotated[
-    Path | None, typer.Option("--state", help="Where loopsmith keeps its things. Default: .loopsmith by the workflow.")
-]
-TrackerOption = Annotated[
-    str | None, typer.Option("--tracker", help="A SQLAlchemy URL. Default: tracker.db in the state folder.")
-]
-CampaignOption = Annotated[str | None, typer.Option("--campaign", help="A campaign's id. Default: the newest.")]
 
 
 @dataclass(frozen=True, slots=True)

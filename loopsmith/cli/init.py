@@ -50,13 +50,16 @@ class Templates(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Templates, invoke_without_command=True, no_args_is_help=False, subcommand_metavar="[TEMPLATE] [--flags]"
+    cls=Templates,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    add_completion=False,
+    subcommand_metavar="[TEMPLATE] [--flags]",
 )
 
 
 @app.callback()
 def init(context: typer.Context) -> None:
-    """Write a ready workflow into a folder, fitted to the program that is there; without a template, list them."""
     if context.invoked_subcommand is None:
         print_templates()
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
+from loopsmith.cli.find import find_campaign
+from loopsmith.cli.options import CampaignOption, StateOption, TrackerOption, WorkflowOption
 from loopsmith.report.morning.files import ALL, ReportFormat, write_report
 from loopsmith.report.morning.report import morning
 
@@ -24,7 +25,6 @@ def report(
         list[ReportFormat] | None, typer.Option("--format", help="Only this; may be given more than once.")
     ] = None,
 ) -> None:
-    """Write what was gained, whether to believe it and how to take it: a page, the same in Markdown, and a picture."""
     with find_campaign(workflow, state, tracker, campaign) as found:
         folder = output.expanduser() if output else found.state.report(found.campaign.id)
         repository = found.repository if (found.state.root / "repository.git").exists() else None

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from loopsmith import log, report, workflow
 from loopsmith.agents.recording import Tape, to_record, to_replay
@@ -15,6 +17,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.cli.find import where
+from loopsmith.cli.options import AgentOption, SetOption, StateOption, TrackerOption, WorkflowArgument
 from loopsmith.cli.watch import check_terminal, run_watched
 from loopsmith.errors import LoopsmithError, UsageError
 from loopsmith.library.progress import LiveView
@@ -22,6 +25,43 @@ from loopsmith.library.run import Running, agent_named
 from loopsmith.search.budget import End
 
 INTERRUPTED = 130
+
+
+def run(
+    workflow: WorkflowArgument = None,
+    overrides: SetOption = None,
+    agent: AgentOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Start a new campaign even where one could go on.")] = False,
+    state: StateOption = None,
+    tracker: TrackerOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Event lines instead of the live view.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="The full-screen view instead.")] = False,
+    accept_noise: Annotated[
+        bool, typer.Option("--accept-noise", help="Go on although the baseline's runs differ by half and more.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", help="Keep each answer of a model in a folder.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="DIR", help="Run a recorded campaign again, without key and network."),
+    ] = None,
+) -> None:
+    raise typer.Exit(
+        run_workflow(
+            workflow,
+            overrides or (),
+            agent=agent,
+            new=new,
+            state=state,
+            tracker=tracker,
+            plain=plain,
+            watch=watched,
+            accept_noise=accept_noise,
+            record=record,
+            replay=replay,
+        )
+    )
 
 
 def run_workflow(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from loopsmith.cli.find import StateOption, TrackerOption, WorkflowOption, state_folder
+from loopsmith.cli.find import state_folder
+from loopsmith.cli.options import StateOption, TrackerOption, WorkflowOption
 from loopsmith.errors import UsageError
 
 PORT = 8765
@@ -31,7 +32,6 @@ def serve(
     private: Annotated[bool, typer.Option("--private", help="Ask for the token for reading too.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Show the campaigns as a web page, with a JSON API and metrics."""
     from loopsmith.serve.server import access_for, listen, read_token, run
     from loopsmith.serve.site import Site
     from loopsmith.serve.source import Source

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from loopsmith import report
-from loopsmith.cli.find import CampaignOption, Found, StateOption, TrackerOption, WorkflowOption, find_campaign
+from loopsmith.cli.find import Found, find_campaign
+from loopsmith.cli.options import CampaignOption, CandidateArgument, StateOption, TrackerOption, WorkflowOption
 from loopsmith.errors import HarnessError, UsageError
 from loopsmith.live import RequestKind, RequestStatus
 
 BY = "terminal"
 SOON = 2.0  # seconds that the command waits for what is done between rounds
-
-CandidateArgument = Annotated[str, typer.Argument(help="A candidate's number, id or commit.")]
 
 
 def steer(
@@ -28,7 +27,6 @@ def steer(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Say a word to the workers: a hint that enters the next briefs."""
     if (text is not None) + shown + (withdraw is not None) != 1:
         raise UsageError('give a hint, or --list, or --withdraw N: loopsmith steer "try fusing the two loops"')
     if shown:
@@ -46,7 +44,6 @@ def pause(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Let a running campaign start nothing new; paused time does not count against its budget."""
     with find_campaign(workflow, state, tracker, campaign, asking=True) as found:
         asked(found, RequestKind.PAUSE)
 
@@ -57,7 +54,6 @@ def resume(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """End a pause. A campaign that was stopped goes on with `loopsmith run`."""
     with find_campaign(workflow, state, tracker, campaign, asking=True) as found:
         asked(found, RequestKind.RESUME)
 
@@ -69,7 +65,6 @@ def stop(
     campaign: CampaignOption = None,
     now: Annotated[bool, typer.Option("--now", help="Do not finish what is being decided.")] = False,
 ) -> None:
-    """End the running campaign as Ctrl-C does; run it again to go on."""
     with find_campaign(workflow, state, tracker, campaign, asking=True) as found:
         asked(found, RequestKind.STOP, {"now": now})
 
@@ -86,7 +81,6 @@ def set_(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Change a setting of a campaign that goes on, until the workflow itself says something else for it."""
     if not assignments and not reset:
         raise UsageError("write it as KEY=VALUE, such as: loopsmith set budget.wall_clock=10h")
     wishes: list[dict[str, str]] = [{"key": key} for key in reset or ()]
@@ -107,7 +101,6 @@ def approve(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Keep a quarantined candidate; while its campaign runs, when the round has ended."""
     with find_campaign(workflow, state, tracker, campaign, asking=True) as found:
         asked(found, RequestKind.APPROVE, {"candidate": candidate})
 
@@ -119,7 +112,6 @@ def reject(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Discard a quarantined candidate."""
     with find_campaign(workflow, state, tracker, campaign, asking=True) as found:
         asked(found, RequestKind.REJECT, {"candidate": candidate})
 

@@ -5,29 +5,26 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from loopsmith import report
-from loopsmith.cli.find import (
-    CampaignOption,
-    Found,
-    StateOption,
-    TrackerOption,
-    WorkflowOption,
-    find_campaign,
-    state_folder,
-)
+from loopsmith.campaign.taking import ablation, minimizing, picking, verifying
+from loopsmith.campaign.taking.comparing import cost_words
+from loopsmith.campaign.taking.picking import Picked
+from loopsmith.campaign.taking.remeasure import Remeasuring, refuse_running, reopen
+from loopsmith.campaign.taking.take import take
+from loopsmith.campaign.taking.target import find_target
+from loopsmith.cli.find import Found, find_campaign, state_folder
+from loopsmith.cli.options import CampaignOption, JsonOption, StateOption, TrackerOption, WorkflowOption
 from loopsmith.errors import UsageError
+from loopsmith.report import taking
+from loopsmith.report.apply import deliver, write_kept
 from loopsmith.workflow import MinEffect
-
-if TYPE_CHECKING:
-    from loopsmith.campaign.taking.picking import Picked
-    from loopsmith.campaign.taking.remeasure import Remeasuring
+from loopsmith.workspace.hunks import hunks
 
 T = TypeVar("T")
 WORSE = 1  # exit code: shown to be worse, or failed
@@ -37,7 +34,6 @@ RepeatsOption = Annotated[
     typer.Option("--repeats", min=1, help="Pairs of runs. Default: as many as it takes, to repeats.confirm."),
 ]
 NewOption = Annotated[bool, typer.Option("--new", help="Measure anew what an earlier call measured.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 def apply(
@@ -74,10 +70,6 @@ def apply(
     repeats: RepeatsOption = None,
     new: NewOption = False,
 ) -> None:
-    """Write the kept changes as a branch of your repository, one commit each, or as a patch file."""
-    from loopsmith.campaign.taking.take import take
-    from loopsmith.report.taking import taken as words
-
     measured = pick is not None or minimize
     needless = {"--margin": margin is not None and not minimize}
     needless |= {name: bool(given) and not measured for name, given in (("--repeats", repeats), ("--new", new))}
@@ -89,46 +81,40 @@ def apply(
     options: dict[str, Any] = {"branch": branch, "patch": patch, "squash": squash}
     if not measured:
         with find_campaign(*where) as found:
-            say(report.apply(found.store, found.repository, found.campaign, **options))
+            say(write_kept(found.store, found.repository, found.campaign, **options))
     elif unverified and not minimize:
         with find_campaign(*where) as found:
-            say(report.deliver(found.repository, found.campaign, chosen(found, names), **options))
+            say(deliver(found.repository, found.campaign, chosen(found, names), **options))
     else:
         bound = None if margin is None else parsed(margin)
         with measuring(*where, again=new) as (found, lab):
             picked = chosen(found, None if pick is None else names)
-            report.deliver(found.repository, found.campaign, picked, trial=True, **options)  # before it takes time
+            deliver(found.repository, found.campaign, picked, trial=True, **options)  # before it takes time
             announce(lab, picked, bound, repeats, minimize=minimize)
             taken = supervised(lab, take(lab, picked, minimized=minimize, margin=bound, repeats=repeats))
-            say(words(taken))
+            say(taking.taken(taken))
             if not (taken.holds or unverified):
                 say("so nothing was written; --unverified writes it all the same")
                 raise typer.Exit(WORSE)
             changes: dict[str, Any] = {
                 "tree": taken.tree,
-                "note": report.dropped(taken.smaller),
+                "note": taking.dropped(taken.smaller),
                 "finding": taken.finding,
             }
-            say(report.deliver(found.repository, found.campaign, picked, **options, **changes))
+            say(deliver(found.repository, found.campaign, picked, **options, **changes))
 
 
-def chosen(found: Found, names: Sequence[str] | None) -> "Picked":
+def chosen(found: Found, names: Sequence[str] | None) -> Picked:
     """The kept changes of these names, or all of them."""
-    from loopsmith.campaign.taking import picking
-
     if names is not None:
         return picking.pick(found.store, found.repository, found.campaign, names)
     return picking.everything(found.repository, picking.kept_changes(found.store, found.campaign))
 
 
 def announce(
-    lab: "Remeasuring", picked: "Picked", margin: MinEffect | None, repeats: int | None, *, minimize: bool
+    lab: Remeasuring, picked: Picked, margin: MinEffect | None, repeats: int | None, *, minimize: bool
 ) -> None:
     """Say what taking will cost, before it begins."""
-    from loopsmith.campaign.taking import minimizing
-    from loopsmith.campaign.taking.comparing import cost_words
-    from loopsmith.workspace.hunks import hunks
-
     for note in lab.notes:
         say(note)
     pairs = repeats or (1 if lab.exact else lab.settings.repeats.confirm)
@@ -156,11 +142,6 @@ def verify(
     repeats: RepeatsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a candidate, a folder or a git ref against the baseline, with the campaign's verifier."""
-    from loopsmith.campaign.taking import verifying
-    from loopsmith.campaign.taking.comparing import cost_words
-    from loopsmith.campaign.taking.target import find_target
-
     with measuring(workflow, state, tracker, campaign) as (_, lab):
         target = find_target(lab, what)
         reference, notes = verifying.choose_reference(lab, target, against)
@@ -172,7 +153,7 @@ def verify(
         except BaseException:
             lab.discard_logs()
             raise
-        print(json.dumps(result.as_record(), indent=2) if as_json else report.verification(result))
+        print(json.dumps(result.as_record(), indent=2) if as_json else taking.verification(result))
         raise typer.Exit(0 if result.holds else WORSE)
 
 
@@ -185,28 +166,22 @@ def ablate(
     new: NewOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what each kept change contributes in the final state, by measuring that state without it."""
-    from loopsmith.campaign.taking import ablation
-    from loopsmith.campaign.taking.comparing import cost_words
-
     with measuring(workflow, state, tracker, campaign, again=new) as (_, lab):
         runs = ablation.expected_runs(lab, repeats)
         say(f"at most {cost_words(lab, runs)}; what was measured before is used again")
         result = supervised(lab, ablation.ablate(lab, repeats=repeats))
-        print(json.dumps(result.as_record(), indent=2) if as_json else report.ablation(result))
+        print(json.dumps(result.as_record(), indent=2) if as_json else taking.ablation(result))
 
 
 @contextmanager
 def measuring(
     workflow: Path | None, state: Path | None, tracker: str | None, campaign: str | None, *, again: bool = False
-) -> "Iterator[tuple[Found, Remeasuring]]":
+) -> Iterator[tuple[Found, Remeasuring]]:
     """A campaign that does not run, opened to measure with its verifier.
 
     Raises:
         UsageError: it runs, or there is none.
     """
-    from loopsmith.campaign.taking.remeasure import refuse_running, reopen
-
     refuse_running(state_folder(workflow, state))
     with find_campaign(workflow, state, tracker, campaign, writing=True) as found:
         lab = reopen(found.store, found.repository, found.state, found.campaign, again=again)
@@ -215,7 +190,7 @@ def measuring(
 
 
 @contextmanager
-def shown(lab: "Remeasuring") -> Iterator[None]:
+def shown(lab: Remeasuring) -> Iterator[None]:
     """On a terminal, the run that is being made, in a line that is written over."""
     if not sys.stderr.isatty():
         yield
@@ -232,7 +207,7 @@ def shown(lab: "Remeasuring") -> Iterator[None]:
         tell("")
 
 
-def supervised(lab: "Remeasuring", work: Coroutine[Any, Any, T], *, resumed: bool = True) -> T:
+def supervised(lab: Remeasuring, work: Coroutine[Any, Any, T], *, resumed: bool = True) -> T:
     """The result of `work`; Ctrl-C and SIGTERM end it at once, with every process that it started.
 
     Args:
@@ -266,6 +241,3 @@ def parsed(margin: str) -> MinEffect:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (apply, verify, ablate)

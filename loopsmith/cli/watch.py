@@ -11,7 +11,8 @@ from typing import Any
 from loopsmith import report
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.state import StateFolder
-from loopsmith.cli.find import CampaignOption, StateOption, TrackerOption, WorkflowOption, find_campaign
+from loopsmith.cli.find import find_campaign
+from loopsmith.cli.options import CampaignOption, StateOption, TrackerOption, WorkflowOption
 from loopsmith.errors import UsageError
 from loopsmith.library.run import Running, in_thread
 
@@ -22,7 +23,6 @@ def watch(
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Watch a campaign in a full-screen view, and say a word to it; q closes it, and the campaign goes on."""
     check_terminal()
     with find_campaign(workflow, state, tracker, campaign) as found:
         folder, campaign_id, where = found.state, found.campaign.id, found.where

@@ -18,6 +18,7 @@ from loopsmith.harness.lockdown import FORKS
 LINES = 15  # of what a failed candidate printed are shown
 STOPPING = 1.0  # seconds to wait for a process to stand still; one that does not is found by what it uses
 SCHEDSTAT = "/proc/{}/schedstat"
+SETTLING = 100  # looks, 0.01 s apart
 QUIET = 0.02  # seconds of CPU time that a stopped process may have used by the clock's ticks
 
 
@@ -255,6 +256,20 @@ class Child:
             raise Rejected("flagged: it answered before it was asked")
         if self._idle is not None and self.cpu() - self._idle > QUIET:
             raise Rejected("flagged: it worked on between two calls")
+
+    def prepare(self, modules: Sequence[str], device: str | None) -> None:
+        """Let it import what the verifier has, before it loads the candidate; and let the threads that come with that
+        go to sleep: OpenBLAS's wait busily for a moment first, which the first call would be charged with."""
+        self.ask("modules", modules=list(modules), device=device)
+        self._go_on()
+        used = -1.0
+        for _ in range(SETTLING):
+            now = self.cpu()
+            if now - used < 1e-4:
+                break
+            used = now
+            time.sleep(0.01)
+        self._hold()
 
     def _go_on(self) -> None:
         if self._handle >= 0:

@@ -76,6 +76,6 @@ def session(
     with Child(home, hide=hidden, processes=processes, timeout=timeout, size_limit=size_limit) as child:
         if MEMORY in child.missing:
             keep_out()
-        child.ask("modules", modules=[name for name in ARRAYS if name in sys.modules], device=None)
+        child.prepare([name for name in ARRAYS if name in sys.modules], None)
         child.ask("load", what=candidate.what(home))
         yield Session(child, candidate)

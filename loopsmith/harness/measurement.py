@@ -125,7 +125,7 @@ def measure(
         if MEMORY in child.missing:
             keep_out()
         modules = [name for name in ARRAYS if name in sys.modules]
-        child.ask("modules", modules=modules, device=candidate.device)
+        child.prepare(modules, candidate.device)
         before = child.cpu()
         child.ask("load", what=candidate.what(home))
         idle = child.cpu() - before
@@ -219,7 +219,7 @@ class _Empty:
         if self._child is None:
             self._child = Child(self._folder, **self._limits)
             modules = [name for name in ARRAYS if name in sys.modules]
-            self._child.ask("modules", modules=modules, device=self._device)
+            self._child.prepare(modules, self._device)
         file = file_of(answer.memory)
         try:
             best, asks = float("inf"), 0

@@ -9,6 +9,7 @@ from loopsmith import report
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
+from loopsmith.report.apply import write_kept
 from loopsmith.report.export import candidates
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
@@ -93,7 +94,7 @@ class Result:
         with open_store(folder.tracker, read_only=True) as store:
             repository = Repository.open(folder.root)
             campaign = store.campaign(self.campaign)
-            return report.apply(store, repository, campaign, branch=branch, patch=patch, squash=squash)
+            return write_kept(store, repository, campaign, branch=branch, patch=patch, squash=squash)
 
     def rows(self) -> list[tuple[str, str]]:
         """What happened, as (name, words)."""

@@ -1,28 +1,20 @@
 """What the tracker says, for people and programs."""
 
-from loopsmith.report.apply import apply, deliver
 from loopsmith.report.export import Format as TableFormat
 from loopsmith.report.export import export
 from loopsmith.report.show import patch_of, plan_words, show
 from loopsmith.report.status import state_of, status
 from loopsmith.report.steering import hint_list
 from loopsmith.report.summary import outcome, spent, summary, tried, waiting
-from loopsmith.report.taking import WORDS, ablation, dropped, minimized, verification
 from loopsmith.report.transcript import readable, transcript
 from loopsmith.search.memory import lesson_line, lesson_words
 
 __all__ = [
-    "WORDS",
     "TableFormat",
-    "ablation",
-    "apply",
-    "deliver",
-    "dropped",
     "export",
     "hint_list",
     "lesson_line",
     "lesson_words",
-    "minimized",
     "outcome",
     "patch_of",
     "plan_words",
@@ -34,6 +26,5 @@ __all__ = [
     "summary",
     "transcript",
     "tried",
-    "verification",
     "waiting",
 ]

@@ -15,7 +15,7 @@ from loopsmith.workflow.quote import one_line
 from loopsmith.workspace import Repository, Step, patch_text, write_branch
 
 
-def apply(
+def write_kept(
     store: Store,
     repository: Repository,
     campaign: Campaign,

@@ -10,8 +10,8 @@ import pytest
 from agents.player import EDIT, STREAMS, player, recorded, work
 from model_worker import Ledger, make_brief
 
-from loopsmith.agents import build
 from loopsmith.agents.coding import CodingAgent, presets, program
+from loopsmith.agents.registry import build
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.workflow import CliAgent, Settings
 from loopsmith.workspace import Sandbox

@@ -7,9 +7,9 @@ from model_server import calls, fail, model_server, say
 from model_worker import Ledger, model, settings
 from pydantic import BaseModel, Field
 
-from loopsmith.agents import build, build_model
 from loopsmith.agents.conversation import complete_once
 from loopsmith.agents.model import Tokens, Tool, ToolMessage, ToolResult, UserMessage
+from loopsmith.agents.registry import build, build_model
 from loopsmith.errors import WorkflowError
 from loopsmith.workflow import AnthropicAgent, OpenAIAgent, Price
 from loopsmith.workflow.agent import OtherAgent

@@ -9,8 +9,8 @@ from model_server import WRONG_KEY, by_turn, calls, fail, model_server, say
 from support import run, write_source
 
 from loopsmith import report, workflow
-from loopsmith.agents import build
 from loopsmith.agents.ensemble import with_names
+from loopsmith.agents.registry import build
 from loopsmith.campaign.generate.casting import returns_of
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.records import CampaignStatus, Status

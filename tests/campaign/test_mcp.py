@@ -12,7 +12,8 @@ from mcp import ClientSession, StdioServerParameters, stdio_client
 from support import run, setting_x, write_source
 
 from loopsmith import workflow as workflows
-from loopsmith.agents.mcp import TOKEN, ToolHost
+from loopsmith.agents.mcp.entry import TOKEN
+from loopsmith.agents.mcp.host import ToolHost
 from loopsmith.campaign.generate.services import CampaignServices
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder

@@ -4,8 +4,7 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def device() -> str:
-    torch = pytest.importorskip("torch")
+def device(torch) -> str:
     if not hasattr(torch, "accelerator") or not torch.accelerator.is_available():
         pytest.skip("no accelerator that PyTorch can use")
     return torch.accelerator.current_accelerator().type

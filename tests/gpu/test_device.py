@@ -1,5 +1,6 @@
 """The harness on an accelerator: work that is not waited for, replaced clocks, lower precision, warm caches."""
 
+import sys
 from statistics import median
 
 import pytest
@@ -25,7 +26,7 @@ def product(a, b):
 
 
 def inputs(rng):
-    torch = pytest.importorskip("torch")
+    torch = sys.modules["torch"]
     made = torch.Generator().manual_seed(rng.getrandbits(60))
     return tuple(torch.randn(SIZE, SIZE, generator=made) / SIZE**0.25 for _ in range(2))
 
@@ -94,17 +95,15 @@ def test_what_is_not_right_gets_no_score(measure, source, reason):
         measure(HEAD + source)
 
 
-def test_tensor_cores_of_lower_precision_are_not_close_enough(measure, cuda):
-    torch = pytest.importorskip("torch")
+def test_tensor_cores_of_lower_precision_are_not_close_enough(torch, measure, cuda):
     if torch.version.hip or torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("no TF32 on this GPU")
     with pytest.raises(harness.Rejected, match=r"^wrong"):
         measure(HEAD + "torch.backends.cuda.matmul.allow_tf32 = True\n" + honest())
 
 
-def test_a_flushed_cache_holds_nothing_of_what_was_there(cuda):
+def test_a_flushed_cache_holds_nothing_of_what_was_there(torch, cuda):
     """Reading again what was just read is faster than reading it after a flush: median of 50 each, interleaved."""
-    torch = pytest.importorskip("torch")
     from loopsmith.harness.tensors import flush_cache
 
     data = torch.ones(torch.cuda.get_device_properties(cuda).L2_cache_size // 8, device=cuda)  # half of it, in bytes

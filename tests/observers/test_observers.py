@@ -158,7 +158,9 @@ def test_importing_them_imports_none_of_the_tools():
     import subprocess
 
     code = (
-        "import sys, loopsmith.cli.app\n"
+        "import sys\n"
+        "from loopsmith.cli.app import COMMANDS, loaded\n"
+        "[loaded(name) for panel in COMMANDS.values() for name in panel]\n"
         "from loopsmith.observers import mlflow, otel, tensorboard, wandb\n"
         "heavy = {'mlflow', 'wandb', 'tensorboardX', 'opentelemetry.sdk', 'pyarrow', 'datasette'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,8 @@ def test_perf_counts_what_the_command_took(tmp_path):
     assert "elapsed" in text
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 def test_the_profiler_of_pytorch_runs_a_script_or_a_module(tmp_path):
-    pytest.importorskip("torch", reason="PyTorch is not installed")
     (tmp_path / "program.py").write_text("import torch\ntorch.randn(300, 300) @ torch.randn(300, 300)\n")
     for command in (f"{sys.executable} program.py", f"{sys.executable} -m program"):
         assert "aten::mm" in run(of(command, recipe="torch"), tmp_path)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ KERNELS = ROOT / "examples" / "kernels"
 TEMPLATE = ROOT / "workflows" / "kernel-campaign"
 CC = shutil.which(os.environ.get("CC", "cc")) and shutil.which("objdump")
 compiled = pytest.mark.skipif(not CC, reason="needs a C compiler and binutils")
+needs_triton = pytest.mark.skipif(not (find_spec("triton") and find_spec("torch")), reason="needs PyTorch and Triton")
 NAMES = ["matmul", "softmax", "spmv"]
 HEAD = "#include <stdint.h>\n"
 BODY = "{ c[0] = a[0] * b[0]; }\n"
@@ -53,18 +55,16 @@ def test_the_starting_points_are_right_and_scored_beside_roofline_and_library(na
     assert min(metrics.values()) > 0
 
 
+@needs_triton
 @pytest.mark.parametrize("name", NAMES)
 def test_the_triton_kernels_are_right_in_the_interpreter(name):
-    pytest.importorskip("triton")
-    pytest.importorskip("torch")
     code, metrics, said = verify(KERNELS, name, "--triton", "--small")
     assert code == 0, said
     assert "of_library" in metrics
 
 
+@needs_triton
 def test_without_a_gpu_the_triton_side_says_so():
-    pytest.importorskip("triton")
-    pytest.importorskip("torch")
     code, metrics, said = verify(KERNELS, "matmul", "--triton", env={"CUDA_VISIBLE_DEVICES": ""})
     assert (code, metrics) == (1, {})
     assert "no NVIDIA GPU" in said

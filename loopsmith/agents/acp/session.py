@@ -32,7 +32,7 @@ from loopsmith.agents.acp.prompt import CUT_OFF, GO_ON, opening, refused
 from loopsmith.agents.acp.transcript import Transcript
 from loopsmith.agents.acp.transport import Lines
 from loopsmith.agents.files import Files
-from loopsmith.agents.mcp import ToolHost
+from loopsmith.agents.mcp.host import ToolHost
 from loopsmith.agents.output import head_and_tail
 from loopsmith.errors import HarnessError, LimitReached, LoopsmithError, ProviderError
 from loopsmith.process import Piped

@@ -4,8 +4,3 @@ The campaign answers on a Unix socket in the worker's scratch folder (`host`); `
 speaks MCP on its standard input and output and passes each call on (`server`). So the campaign stays the tracker's
 only writer, and what the agent starts holds nothing but a token that is worth this one worker's tools.
 """
-
-from loopsmith.agents.mcp.entry import NAME, TOKEN, Entry, server_entry
-from loopsmith.agents.mcp.host import ToolHost
-
-__all__ = ["NAME", "TOKEN", "Entry", "ToolHost", "server_entry"]
