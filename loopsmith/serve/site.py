@@ -130,7 +130,8 @@ class Site:
         are those of before. Where there are none, those of `late` that are not made soon are None.
         """
         seen = self.source.store().version(campaign.id)
-        version = short(seen.event if seen else 0, campaign.status, self.source.process(campaign))
+        told = (seen.event, seen.request, seen.answered) if seen else ()
+        version = short(*told, campaign.status, self.source.process(campaign))
         with self._lock:
             held, making = self._sums.get(campaign.id), self._making.get(campaign.id)
             if held is not None and held.version == version:

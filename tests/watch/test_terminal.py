@@ -136,7 +136,7 @@ def test_run_watch_asks_what_becomes_of_the_campaign_and_prints_its_summary(slow
     tty.press("q")
     tty.until("the campaign runs in this process")
     tty.press("b")
-    tty.until(r"^s steer")
+    tty.until(r"\A(?!(?s:.*)the campaign runs in this process)")
     tty.press("q")
     tty.until("the campaign runs in this process")
     tty.press("a")
