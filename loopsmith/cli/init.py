@@ -75,7 +75,7 @@ def print_templates() -> None:
 def command_of(template: Template) -> Any:
     """The subcommand of a template."""
 
-    def call(into: Path, force: bool, yes: bool = False, example: bool = False, **given: Any) -> None:
+    def call(into: Path, force: bool, yes: bool, example: bool = False, **given: Any) -> None:
         answers = {name.replace("_", "-"): tuple(value) if isinstance(value, list) else value
                    for name, value in given.items() if value}  # fmt: skip
         write_template(template, into, answers, yes=yes, force=force, example=example)
@@ -87,12 +87,10 @@ def command_of(template: Template) -> Any:
     parameters = [
         option("into", Path, Path(), "--into", "The folder; made if need be."),
         option("force", bool, False, "--force", "Overwrite files that exist."),
+        option("yes", bool, False, "--yes", "Ask nothing: take what was found, or say what is missing."),
     ]
     if template.settings:
-        parameters += [
-            option("yes", bool, False, "--yes", "Ask nothing: take what was found, or say what is missing."),
-            option("example", bool, False, "--example", "With its own example, as in an empty folder."),
-        ]
+        parameters.append(option("example", bool, False, "--example", "With its own example, as in an empty folder."))
     for question in questions_of(template):
         kind = list[str] | None if question.many else str | None
         parameters.append(option(question.name.replace("-", "_"), kind, None, question.flag, question.words))

@@ -17,7 +17,7 @@ T = TypeVar("T")
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple."""
 
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\$)")  # $NAME, ${NAME}, and $$ for a dollar
 _FLOAT = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _CONSTRAINT = re.compile(rf"(<=|>=|==|<|>)\s*(baseline|{_FLOAT})")
 _TOLERANCE = re.compile(r"within\s+(\d+(?:\.\d*)?)\s*%|at\s+most\s+(\d+(?:\.\d*)?)\s*%\s+(more|less)")
@@ -138,7 +138,7 @@ class Secret(SecretStr):
 
     def __init__(self, text: str):
         match = _VARIABLE.fullmatch(text)
-        self.variable = (match[1] or match[2]) if match else None
+        self.variable = match and (match[1] or match[2])
         found = os.environ.get(self.variable, "") if self.variable else text
         self.unset = not found
         super().__init__(found or text)
@@ -215,6 +215,8 @@ def check_inner_path(value: str) -> str:
 def _expand(text: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
+        if name is None:
+            return "$"
         if name not in os.environ:
             raise ValueError(f"`${name}` is not set in the environment")
         return os.environ[name]

@@ -88,7 +88,7 @@ class Verify(Section):
         default={}, description="a regular expression with one group, for output in another form"
     )
     env: dict[VariableName, EnvValue] = Field(
-        default={}, description="environment variables for the commands; $VAR is replaced"
+        default={}, description="environment variables for the commands; $VAR is replaced, $$ is a dollar"
     )
     output_limit: Size = Field(default=10**7, description="output of one command that is kept")
 

@@ -77,7 +77,7 @@ def test_a_template_that_does_not_exist_is_told_with_those_that_do(loopsmith):
 def test_an_empty_folder_gets_the_whole_example_and_it_passes_check(tmp_path, loopsmith, monkeypatch, name):
     for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(key, "a-key")
-    result = loopsmith("init", name, "--into", tmp_path / "new")
+    result = loopsmith("init", name, "--into", tmp_path / "new", "--yes")
     assert result.code == 0, result.err
     assert files(tmp_path / "new") == set(templates()[name].files(example=True))
     assert loopsmith("check", tmp_path / "new").code == 0

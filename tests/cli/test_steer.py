@@ -37,7 +37,7 @@ def test_a_campaign_is_paused_changed_resumed_and_stopped_from_another_terminal(
     assert loopsmith("set", "-w", slow, "--reset", "budget.rounds").out.startswith("no process runs this campaign")
     for command in ("stop", "pause", "resume"):
         refused = loopsmith(command, "-w", slow)
-        assert (refused.code, "no process runs" in refused.err) == (2, True)
+        assert (refused.code, f"has ended, so there is nothing to {command}" in refused.err) == (2, True)
 
 
 def test_a_campaign_killed_while_it_was_paused_goes_on_when_it_is_run_again(slow, loopsmith):

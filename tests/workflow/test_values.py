@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopsmith.workflow import Constraint, MinEffect, Objective, Secret, editable_matcher
+from loopsmith.workflow.values import Expanded
 
 FINITE = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 DIRECTIONS = st.sampled_from(["minimize", "maximize"])
@@ -129,3 +130,9 @@ def test_a_literal_secret_is_kept_and_hidden():
     secret = Secret("sk-abc")
     assert (secret.get_secret_value(), secret.variable, secret.unset) == ("sk-abc", None, False)
     assert "sk-abc" not in f"{secret} {secret!r}"
+
+
+def test_a_variable_takes_its_value_and_two_dollars_are_one(monkeypatch):
+    monkeypatch.setenv("NAME", "a")
+    assert Expanded.parse("$NAME ${NAME}b $$NAME 5$$ $") == "a ab $NAME 5$ $"
+    assert repr(Expanded.parse("$$5")) == "'$$5'"

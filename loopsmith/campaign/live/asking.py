@@ -52,9 +52,10 @@ def ask(
     known = validate(store, campaign, kind, data or {})
     heard = listening(campaign, state, elsewhere=elsewhere)
     if heard is False and kind in OF_A_RUN:
-        raise UsageError(
-            f"no process runs {campaign.id}, so there is nothing to {kind}; `loopsmith run` goes on with it"
-        )
+        done = campaign.status is CampaignStatus.DONE
+        where = f"{campaign.id} has ended" if done else f"no process runs {campaign.id}"
+        on = "" if done else "; `loopsmith run` goes on with it"
+        raise UsageError(f"{where}, so there is nothing to {kind}{on}")
     if heard is False and not elsewhere and kind in REVIEWS:
         with exclusive(state.lock):
             request = store.ask(campaign.id, kind, known, by=by)
