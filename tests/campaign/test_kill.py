@@ -14,7 +14,7 @@ from loopsmith import workflow
 from loopsmith.tracker import open_store
 
 
-# What a kill before a commit leaves differs from the commit before it by files alone; 3, 7, ... lie between 1, 3, 5, ...
+# A kill before a commit leaves what the commit before it did, files aside: 3, 7, ... lie between 1, 3, 5, ...
 @pytest.mark.parametrize(("after", "first", "step"), [(False, 3, 4), (True, 1, 2)], ids=["before", "after"])
 def test_a_campaign_killed_at_any_commit_goes_on_as_if_it_had_not_been(tmp_path, after, first, step):
     settings = {"budget": {"candidates": 3, "rounds": None}, "repeats": {"confirm": 12}, "agent": setting_x(20, 5, 30)}
