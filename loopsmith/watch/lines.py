@@ -83,7 +83,9 @@ class Lines(ScrollView):
 
     def _arrange(self) -> None:
         width = self.room.width
-        if self.wrap and width > 0:
+        if self.wrap and self._given and width <= 0:
+            return  # behind its scroll bar, which would go away and come back for ever
+        if self.wrap:
             self._lines = [part for line in self._given or () for part in wrapped(self.app, line, width, self.hang)]
         else:
             self._lines = self._given or ()

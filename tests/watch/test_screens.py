@@ -1,11 +1,13 @@
 """The view, driven by keys without a terminal: what it shows, finds and asks."""
 
+import asyncio
 import json
 import re
 import sqlite3
 from contextlib import closing
 
 import pytest
+from textual.screen import Screen
 
 from loopsmith.live import RequestKind
 from loopsmith.tracker import open_store
@@ -62,6 +64,22 @@ def test_any_size_of_screen_does_and_back_again(drive, size):
         await view.pilot.resize_terminal(80, 24)
         await view.settle()
         assert "score 10 -> 15" in view.screen
+
+    drive(scene)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 24)])
+def test_a_small_screen_comes_to_rest(drive, monkeypatch, size):
+    """A scroll bar that takes the last column changes how lines break, and with it whether it is needed."""
+    arranged, arrange = [], Screen._refresh_layout
+    monkeypatch.setattr(Screen, "_refresh_layout", lambda self, *args: (arranged.append(size), arrange(self, *args)))
+
+    async def scene(view):
+        await view.pilot.resize_terminal(*size)
+        await asyncio.sleep(0.3)
+        before = len(arranged)
+        await asyncio.sleep(0.5)
+        assert len(arranged) - before < 5
 
     drive(scene)
 
