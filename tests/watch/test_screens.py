@@ -72,7 +72,9 @@ def test_any_size_of_screen_does_and_back_again(drive, size):
 def test_a_small_screen_comes_to_rest(drive, monkeypatch, size):
     """A scroll bar that takes the last column changes how lines break, and with it whether it is needed."""
     arranged, arrange = [], Screen._refresh_layout
-    monkeypatch.setattr(Screen, "_refresh_layout", lambda self, *args: (arranged.append(size), arrange(self, *args)))
+    monkeypatch.setattr(
+        Screen, "_refresh_layout", lambda *args, **options: (arranged.append(size), arrange(*args, **options))
+    )
 
     async def scene(view):
         await view.pilot.resize_terminal(*size)
