@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from model_worker import Ledger, make_brief
 
-from loopsmith.agents.acp import Acp
+from loopsmith.agents.acp import Acp, session
 from loopsmith.agents.acp.login import secrets_in
 from loopsmith.agents.acp.meter import Meter
 from loopsmith.errors import LimitReached, ProviderError, WorkflowError
@@ -122,13 +122,19 @@ def test_an_empty_answer_is_asked_once_to_go_on(workspace, ledger):
     assert report.summary == "2"
 
 
-def test_an_agent_that_hangs_is_ended_with_all_that_it_started(workspace, ledger):
+@pytest.fixture
+def soon(monkeypatch):
+    """One that does not end by itself is not waited for long."""
+    monkeypatch.setattr(session, "WIND_DOWN", 0.5)
+
+
+def test_an_agent_that_hangs_is_ended_with_all_that_it_started(workspace, ledger, soon):
     report = work("hangs", workspace, ledger, silence=1.5)
     assert report.error == "the agent said nothing for 1.5s"
     assert not alive(int((workspace.path.parent / "child.pid").read_text()))
 
 
-def test_a_limit_of_time_ends_it(workspace, ledger):
+def test_a_limit_of_time_ends_it(workspace, ledger, soon):
     report = work("hangs", workspace, ledger, {"wall_clock": 4.0})
     assert report.finish_reason == "wall_clock"
     assert not alive(int((workspace.path.parent / "child.pid").read_text()))

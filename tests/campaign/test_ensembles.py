@@ -173,7 +173,7 @@ def test_a_rate_limit_costs_no_attempt_nor_turn_shows_in_status_and_others_go_on
 
 
 def test_a_runner_up_that_is_kept_later_is_its_authors(tmp_path):
-    with model_server(set_x(12)) as one, model_server(say("no")) as two:
+    with model_server(set_x(12)) as one, model_server([say("no")]) as two:
         path = source(tmp_path, [agent(one, name="one"), agent(two, name="two")])
         run(path)
     made, _ = candidates(path)
