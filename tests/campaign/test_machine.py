@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from loopsmith.campaign.measure import machine
+from loopsmith.campaign.measure import leases, machine
 from loopsmith.campaign.measure.leases import Leases
 from loopsmith.workflow import Resources
 
@@ -131,3 +131,17 @@ def test_the_files_are_anybody_s_to_lock(locks):
     asyncio.run(body())
     modes = [path.stat().st_mode & 0o7777 for path in (locks, locks / "core-0")]
     assert modes == [0o1777, 0o444]
+
+
+def test_the_gpus_are_those_whose_devices_are_here(tmp_path, monkeypatch):
+    """A container may have the fourth GPU of its machine alone; CUDA calls it 0."""
+    monkeypatch.setattr(leases, "DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert leases.machine_gpus() == []
+    for name in ("nvidia3", "nvidiactl", "nvidia-uvm", "nvidia-modeset", "null"):
+        (tmp_path / name).touch()
+    assert leases.machine_gpus() == ["0"]
+    (tmp_path / "nvidia12").touch()
+    assert leases.machine_gpus() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a2b, 3")
+    assert leases.machine_gpus() == ["GPU-1a2b", "3"]

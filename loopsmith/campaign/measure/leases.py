@@ -15,6 +15,9 @@ from loopsmith.errors import WorkflowError
 from loopsmith.workflow import Resources
 
 
+DEVICES = Path("/dev")
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """What a verification has for itself: the cores to run on (None: any) and the GPUs by index."""
@@ -41,12 +44,11 @@ def machine_cores() -> list[int]:
 
 
 def machine_gpus() -> list[str]:
-    """The NVIDIA GPUs that this process may use, as CUDA names them."""
+    """The NVIDIA GPUs that this process may use, as CUDA names them: from 0, whichever of the machine's a container has."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
-    folder = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index, _ in enumerate(folder.iterdir())] if folder.is_dir() else []
+    return [str(index) for index, _ in enumerate(DEVICES.glob("nvidia[0-9]*"))]
 
 
 class Leases:
