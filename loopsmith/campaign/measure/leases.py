@@ -14,7 +14,6 @@ from loopsmith.campaign.measure.machine import held
 from loopsmith.errors import WorkflowError
 from loopsmith.workflow import Resources
 
-
 DEVICES = Path("/dev")
 
 
@@ -44,7 +43,7 @@ def machine_cores() -> list[int]:
 
 
 def machine_gpus() -> list[str]:
-    """The NVIDIA GPUs that this process may use, as CUDA names them: from 0, whichever of the machine's a container has."""
+    """The NVIDIA GPUs that this process may use, as CUDA names them: from 0, whichever of the machine's are here."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
