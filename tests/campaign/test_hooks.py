@@ -116,9 +116,10 @@ def test_a_hook_that_changes_a_protected_file_is_blamed_before_the_worker_starts
     assert "verify.sh" in reason
 
 
-def test_hooks_that_end_every_attempt_stop_the_campaign_and_it_goes_on_once_they_are_mended(tmp_path):
+@pytest.mark.parametrize("others", [{}, {"after_create": "true"}])
+def test_hooks_that_end_every_attempt_stop_the_campaign_and_it_goes_on_once_they_are_mended(tmp_path, others):
     settings = {"agent": setting_x(*range(11, 31)), "search": ONE, "budget": {"rounds": 6}}
-    path = write_source(tmp_path, **settings, hooks={"before_run": "exit 1"})
+    path = write_source(tmp_path, **settings, hooks={**others, "before_run": "exit 1"})
     with pytest.raises(HarnessError, match=r"4 attempts in a row.*hooks\.before_run ended with exit code 1; mend"):
         run(path)
     assert len(told(path)[1]) == 4
