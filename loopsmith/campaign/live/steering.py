@@ -193,7 +193,6 @@ def change(context: Context, request: Request) -> None:
     for each in ended(rest, kept, effective):
         context.emit(CHANGED, **each)
     context.overrides = kept
-    context.limit = None  # where it is still met, the next call meets it again
     install(context, effective, parts)
 
 
