@@ -182,6 +182,19 @@ def test_what_cannot_be_done_is_refused(tmp_path):
     assert len(requests(path)) == 1
 
 
+def test_a_whole_section_is_set_but_not_with_what_a_campaign_is_started_with(tmp_path):
+    path = write_source(tmp_path, agent=setting_x(11, 12), budget={"rounds": 2})
+
+    def before(context):
+        for key, value in (("guardrails", "{network: allow}"), ("guardrails", "{max_changed_lines: 7}")):
+            when(context, "round.planned", None, lambda a=key, b=value: heard(context, RequestKind.SET, key=a, value=b))
+
+    run(path, before=before)
+    (_, refused, why), (_, done, _) = requests(path)
+    assert (refused, done) == ("refused", "done")
+    assert why.startswith("`guardrails.network` takes effect only when a campaign is started")
+
+
 # Settings.
 
 
