@@ -5,7 +5,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from loopsmith import log
 from loopsmith.campaign.context import Context
+from loopsmith.errors import HarnessError
 from loopsmith.search.budget import End
 
 BEAT = 2.0  # seconds between two notes of the time used; a kill loses at most one
@@ -31,7 +33,13 @@ async def clock(context: Context) -> AsyncIterator[None]:
             bound = context.settings.budget.wall_clock  # a person may change it
             left = None if bound is None or asked or context.pause.on else bound - used
             await asyncio.sleep(BEAT if left is None else max(0.0, min(BEAT, left)))
-            used, bound = note(), context.settings.budget.wall_clock
+            try:
+                used = note()
+            except HarnessError as error:  # such as a lock that passes; the time is noted when it can be
+                log.warning("clock.failed", campaign=context.id, reason=str(error))
+                await asyncio.sleep(BEAT)
+                continue
+            bound = context.settings.budget.wall_clock
             if bound is not None and used >= bound and not asked:
                 message = f"{bound:g} of {bound:g} seconds of wall clock used (budget.wall_clock)"
                 context.stop.request(End(reason="wall_clock", message=message))

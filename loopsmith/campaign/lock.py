@@ -2,11 +2,14 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from loopsmith.errors import HarnessError, UsageError
+
+LOOKS = 10  # until a lock that another process has is that of a campaign
 
 
 @contextmanager
@@ -22,13 +25,17 @@ def exclusive(path: Path) -> Iterator[None]:
     except OSError as error:
         raise HarnessError(f"cannot write {path}: {error.strerror}; make it writable or pass --state DIR") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(LOOKS):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)  # `holder` has it too, for a moment, wherever somebody watches
+        else:
             raise UsageError(
                 f"a campaign runs here already, in process {holder(path) or 'unknown'}; "
                 "watch it with `loopsmith watch`, end it with `loopsmith stop`"
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield

@@ -52,6 +52,7 @@ def install(context: Context, effective: Workflow, parts: Parts) -> None:
     """Go on with other settings. Parts other than the budget only between rounds."""
     workers = context.settings.search.workers
     context.workflow = effective
+    context.limit = None  # where it is still met, the next call meets it again
     if parts.policy is not None:
         context.policy = parts.policy
     if parts.built is not None:

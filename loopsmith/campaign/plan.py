@@ -13,7 +13,11 @@ from loopsmith.search.policy import plan_slots
 
 
 async def plan(context: Context) -> Round:
-    """Write the next round with its planned candidates."""
+    """Write the next round with its planned candidates.
+
+    Raises:
+        Stopped: the campaign is to end while it is paused.
+    """
     store, settings = context.store, context.settings
     number = store.round_count(context.id) + 1
     count = settings.search.candidates_per_round
@@ -24,6 +28,7 @@ async def plan(context: Context) -> Round:
     first = store.counts(context.id)["candidates"] + 1 + (earlier is not None)
     starts = choose_starts(context, number, workers, first)
     await profile(context)
+    await context.pause.gate()
     planned = await hypotheses(context, number, workers - sum(start.finished for start in starts))
     slots = plan_slots(
         campaign_id=context.seed,

@@ -52,6 +52,11 @@ class StateFolder:
                 "make it writable or pass --state DIR"
             ) from error
 
+    def left(self) -> tuple[str, ...]:
+        """The campaigns with something in their work folders."""
+        work = self.root / "work"
+        return tuple(folder.name for folder in work.iterdir() if any(folder.iterdir())) if work.exists() else ()
+
     def sweep(self, campaign_id: str) -> None:
         """Remove the work folders that a killed run left."""
         work = self.work(campaign_id)

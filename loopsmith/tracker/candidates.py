@@ -60,7 +60,7 @@ class Candidates(Verbs):
 
     def __init__(self, database: Database):
         super().__init__(database)
-        # A decision is final, so only those after the last one seen are read again: (trials, its row) by campaign.
+        # A decision is final, but for a review: only those after the last one seen are read again, by campaign.
         self._trials: dict[str, tuple[tuple[Trial, ...], int]] = {}
 
     def claim(self, candidate_id: str) -> Candidate:
@@ -192,7 +192,8 @@ class Candidates(Verbs):
             if request is not None:
                 answered = {"status": RequestStatus.DONE, "answer": answer, "answered_at": now()}
                 connection.execute(update(tables.request).where(tables.request.c.id == request).values(answered))
-            return candidate
+        self._trials.pop(candidate.campaign_id, None)
+        return candidate
 
     def waiting_for_retry(self, campaign_id: str) -> tuple[Candidate, ...]:
         """Candidates that a person approved after the baseline had moved on, and that were not tried again yet."""

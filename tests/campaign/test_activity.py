@@ -1,10 +1,15 @@
 """What goes on now, as another process sees it."""
 
+import asyncio
+import sqlite3
 import threading
+from functools import partial
 
 from support import run, setting_x, write_source
 
 from loopsmith import workflow
+from loopsmith.campaign import clock, opening
+from loopsmith.campaign.live import activity
 from loopsmith.campaign.live.board import Board
 from loopsmith.live import Doing
 from loopsmith.tracker import open_store
@@ -56,3 +61,26 @@ def test_another_process_sees_who_holds_the_machine_and_who_waits(tmp_path):
     )
     with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
         assert store.activity(store.campaigns()[0].id) == ()
+
+
+def test_a_tracker_that_was_locked_for_a_moment_stops_neither_the_clock_nor_what_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "open_store", partial(open_store, busy_timeout=0.05))
+    monkeypatch.setattr(clock, "BEAT", 0.05)
+    monkeypatch.setattr(activity, "BEAT", 0.05)
+    agent = {"kind": "scripted", "commands": ["sleep 10"]}
+    path = write_source(tmp_path, agent=agent, search={"candidates_per_round": 1}, budget={"wall_clock": "3s"})
+    seen = []
+
+    def before(context):
+        def lock(name, candidate, data):
+            if name == "worker.started":
+                other = sqlite3.connect(context.state.tracker, isolation_level=None)
+                other.execute("BEGIN IMMEDIATE")
+                later = asyncio.get_running_loop().call_later
+                later(0.4, other.close)
+                later(0.8, lambda: seen.extend(each.subject for each in context.store.activity(context.id)))
+
+        context.observers.append(lock)
+
+    assert run(path, before=before)["campaign"]["stop_reason"] == "wall_clock"
+    assert seen == ["c1"]

@@ -1,8 +1,10 @@
 """Whole campaigns on a tiny program: what is kept, what is not, how they end, what they leave."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
-from loopsmith.campaign.lock import exclusive
+from loopsmith.campaign.lock import exclusive, holder
 from loopsmith.errors import BaselineError, UsageError, WorkflowError
 from loopsmith.records import Phase, Status
 from loopsmith.search.budget import End
@@ -301,6 +303,15 @@ def test_a_second_run_on_a_live_campaign_refuses_and_names_the_process(tmp_path)
     state.mkdir()
     with exclusive(state / "lock"), pytest.raises(UsageError, match=str(os.getpid())):
         run(path)
+
+
+def test_a_campaign_starts_although_somebody_looks_at_that_moment_whether_one_runs(tmp_path):
+    (tmp_path / "lock").touch()
+    with open(tmp_path / "lock") as looks:
+        fcntl.flock(looks, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (looks, fcntl.LOCK_UN)).start()
+        with exclusive(tmp_path / "lock"):
+            assert holder(tmp_path / "lock") == os.getpid()
 
 
 def test_no_editable_file_is_said_before_a_campaign_starts(tmp_path):

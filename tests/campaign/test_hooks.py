@@ -7,6 +7,7 @@ from support import run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.errors import HarnessError
+from loopsmith.records import Status
 from loopsmith.search.budget import End
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Sandbox
@@ -99,6 +100,25 @@ def test_the_later_hooks_run_when_a_stop_cuts_the_worker_short(tmp_path):
     assert logs(path) == {"hook-after_run-1.log": ["started"], "hook-before_remove-1.log": ["bye"]}
 
 
+def test_a_stop_while_a_failed_hook_s_folder_is_put_away_puts_the_candidate_back(tmp_path):
+    hooks = {"before_run": "exit 3", "before_remove": "touch leaving; sleep 60"}
+    path = write_source(tmp_path, agent=setting_x(12), search=ONE, hooks=hooks)
+
+    def stop_once_it_leaves(context):
+        def look():
+            if (context.state.work(context.id) / "1.worker/leaving").exists():
+                context.stop.request(End(reason="stopped", message="by a person"))
+            else:
+                asyncio.get_running_loop().call_later(0.05, look)
+
+        context.observers.append(lambda name, *_: look() if name == "worker.started" else None)
+
+    assert run(path, before=stop_once_it_leaves)["campaign"]["status"] == "stopped"
+    with open_store(workflow.load(path).state / "tracker.db", read_only=True) as store:
+        (candidate,) = store.candidates(store.campaigns()[0].id)
+    assert (candidate.status, candidate.attempt) == (Status.PLANNED, 2)
+
+
 def test_what_a_hook_writes_for_the_worker_is_there_and_editable_files_count_as_the_candidate_s(tmp_path):
     (tmp_path / ".gitignore").write_text("deps/\n")
     hooks = {"after_create": "mkdir deps; echo 14 > deps/x; sed -i s/Y=0/Y=1/ program.sh"}
@@ -116,9 +136,10 @@ def test_a_hook_that_changes_a_protected_file_is_blamed_before_the_worker_starts
     assert "verify.sh" in reason
 
 
-def test_hooks_that_end_every_attempt_stop_the_campaign_and_it_goes_on_once_they_are_mended(tmp_path):
+@pytest.mark.parametrize("others", [{}, {"after_create": "true"}])
+def test_hooks_that_end_every_attempt_stop_the_campaign_and_it_goes_on_once_they_are_mended(tmp_path, others):
     settings = {"agent": setting_x(*range(11, 31)), "search": ONE, "budget": {"rounds": 6}}
-    path = write_source(tmp_path, **settings, hooks={"before_run": "exit 1"})
+    path = write_source(tmp_path, **settings, hooks={**others, "before_run": "exit 1"})
     with pytest.raises(HarnessError, match=r"4 attempts in a row.*hooks\.before_run ended with exit code 1; mend"):
         run(path)
     assert len(told(path)[1]) == 4

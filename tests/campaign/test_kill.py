@@ -37,7 +37,8 @@ def test_one_campaign_survives_a_kill_every_few_commits(tmp_path):
     check_whole(path, value=30, candidates=4)
 
 
-def test_what_a_killed_campaign_left_running_is_ended_by_the_next_run(tmp_path):
+@pytest.mark.parametrize("new", [False, True])
+def test_what_a_killed_campaign_left_is_ended_and_removed_by_the_next_run(tmp_path, new):
     slow = {"kind": "scripted", "commands": ["sleep 300 & sleep 300", "sed -i 's/^X=.*/X=11/' program.sh"]}
     path = write_source(tmp_path, agent=slow, budget={"candidates": 2}, sandbox="off")
     code = "import sys, pathlib, support; support.run(pathlib.Path(sys.argv[1]))"
@@ -52,8 +53,9 @@ def test_what_a_killed_campaign_left_running_is_ended_by_the_next_run(tmp_path):
     campaign = sleeping(tracker)
     assert campaign, "the worker's processes outlive a loopsmith that was killed without a sandbox"
     path.write_text(path.read_text().replace("sleep 300 & sleep 300", "echo done"))
-    run(path)
+    run(path, new=new)
     assert not marked(campaign)
+    assert not any((tracker.parent / "work" / campaign).iterdir())
 
 
 def sleeping(tracker: Path) -> str | None:

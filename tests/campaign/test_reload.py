@@ -59,6 +59,18 @@ def test_a_larger_budget_is_heard_before_the_smaller_one_ends_the_campaign(tmp_p
     assert len(events(path, "workflow.changed")) == 1
 
 
+def test_a_limit_of_tokens_that_a_worker_met_and_that_the_file_raises_does_not_end_the_campaign(tmp_path):
+    look, end = calls(bash={"command": "echo >> program.sh"}), calls(submit={"hypothesis": "h", "summary": "s"})
+    with model_server(by_turn([look] * 6 + [end])) as url:
+        agent = {"kind": "openai", "model": "m", "base_url": f"{url}/v1", "max_tokens": 1000}
+        agent["price"] = {"input": 1.0, "output": 10.0}
+        settings = {"search": {"candidates_per_round": 1, "plan": False}, "budget": {"rounds": 2, "tokens": 7500}}
+        path = write_source(tmp_path, agent=agent, **settings)
+        view = run_and_edit(path, ("tokens: 7500", "tokens: 900000"))
+    assert view["campaign"]["stop_reason"] == "rounds"
+    assert view["counts"]["candidates"] == 2
+
+
 def test_what_the_command_line_says_keeps_winning(tmp_path):
     path = source(tmp_path)
     view = run_and_edit(

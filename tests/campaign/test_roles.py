@@ -344,6 +344,66 @@ def test_a_rejected_patch_may_be_measured_all_the_same_and_a_gain_waits_for_a_pe
         assert "the reviewer had rejected it" in store.decision(candidate.id).reason
 
 
+SPREAD = "".join(f"{name}=0\n\n\n\n\n\n" for name in "XYZ")
+DOUBTS = """import json, sys
+text = json.load(sys.stdin)["prompt"]
+found = [{"where": "program.sh: Y=5", "why": "a constant"}] if "+Y=5" in text and "+Z=1" not in text else []
+print(json.dumps({"objections": found, "verdict": "reject" if found else "pass"}))
+"""
+
+
+def doubting(tmp_path, *changes, **settings):
+    """A source whose reviewer rejects the patch that sets Y to 5, and whose campaign measures it all the same."""
+    path = write_source(
+        tmp_path,
+        command='echo "METRIC score=$((10 + X + Y + Z))"',
+        agent={
+            "kind": "scripted",
+            "commands": [f"sed -i 's/^{each}=.*/{each}={to}/' program.sh" for each, to in changes],
+        },
+        roles={"reviewer": {"command": "python3 review.py", "measure": 1}},
+        **settings,
+    )
+    (tmp_path / "program.sh").write_text(SPREAD)
+    (tmp_path / "review.py").write_text(DOUBTS)
+    return path
+
+
+def verdicts(path):
+    with store_of(path) as store:
+        return {item.number: (item.agent, str(item.status)) for item in store.candidates(campaign_of(store))}
+
+
+def test_a_rejected_patch_waits_for_a_person_also_when_it_is_tried_again_as_a_runner_up(tmp_path):
+    path = doubting(tmp_path, ("X", 30), ("Y", 5), ("X", -1), ("X", -2), budget={"rounds": 2})
+    assert run(path)["best"]["value"] == 40.0
+    found = verdicts(path)
+    assert (found[2][1], found[3]) == ("discarded", ("retry", "quarantined"))
+
+
+def test_a_rejected_patch_waits_for_a_person_also_when_it_is_merged_with_another(tmp_path):
+    changes = [("Y", 5), ("X", 3), ("Z", 30), ("X", -1), ("X", -2), ("X", -3)]
+    search = {"candidates_per_round": 3, "workers": 1, "crossover": 0.5}
+    path = doubting(tmp_path, *changes, budget={"rounds": 2}, search=search)
+    run(path)
+    merged = [status for agent, status in verdicts(path).values() if agent == "merge"]
+    assert merged == ["quarantined"]
+
+
+def test_a_patch_that_a_person_approved_is_not_asked_about_again_when_it_is_tried_on_another_baseline(
+    tmp_path, loopsmith
+):
+    path = doubting(
+        tmp_path,
+        *(("Y", 5), ("X", 3), ("X", -1), ("X", -2)),
+        budget={"rounds": 2},
+        search={"candidates_per_round": 1},
+    )
+    run(path)
+    assert "tried again" in loopsmith("approve", "1", "-w", path).out
+    assert run(path, "budget.rounds=3")["best"]["value"] == 18.0
+
+
 def test_people_see_what_each_role_said(tmp_path, loopsmith):
     plan = calls(plan={"hypotheses": [{"text": "raise X a lot", "category": "tuning", "expected_effect": "50 % more"}]})
     lesson = remember(findings=[{"kind": "idea", "text": "Raise Y as well.", "candidates": [1]}])

@@ -135,6 +135,25 @@ def test_a_model_is_not_asked_while_the_campaign_is_paused_and_that_costs_a_work
     assert len(url.requests) == 2
 
 
+def test_a_pause_during_a_profile_keeps_the_planner_from_being_asked(tmp_path):
+    with model_server(script("a larger X")) as url:
+        path = write_source(tmp_path, agent=model(url), roles={"profile": {"command": "echo much time in X"}})
+        with opened(path) as context:
+            seen = []
+
+            async def watched():
+                when(context, "profile.running", None, lambda: heard(context, RequestKind.PAUSE))
+                running = asyncio.create_task(run_campaign(context))
+                await until(lambda: waits(context))
+                seen.extend(url.requests)
+                heard(context, RequestKind.RESUME)
+                await running
+
+            asyncio.run(watched())
+    assert seen == []
+    assert url.requests
+
+
 def test_what_cannot_be_done_is_refused(tmp_path):
     path = write_source(tmp_path, agent=setting_x(11, 12))
     run(path, before=lambda c: when(c, "verifier.testing", None, lambda: heard(c, RequestKind.RESUME)))
@@ -161,6 +180,19 @@ def test_what_cannot_be_done_is_refused(tmp_path):
     with pytest.raises(UsageError, match="is not changed"):
         asked_before(path, kind=RequestKind.SET, key="budget.rounds")
     assert len(requests(path)) == 1
+
+
+def test_a_whole_section_is_set_but_not_with_what_a_campaign_is_started_with(tmp_path):
+    path = write_source(tmp_path, agent=setting_x(11, 12), budget={"rounds": 2})
+
+    def before(context):
+        for key, value in (("guardrails", "{network: allow}"), ("guardrails", "{max_changed_lines: 7}")):
+            when(context, "round.planned", None, lambda a=key, b=value: heard(context, RequestKind.SET, key=a, value=b))
+
+    run(path, before=before)
+    (_, refused, why), (_, done, _) = requests(path)
+    assert (refused, done) == ("refused", "done")
+    assert why.startswith("`guardrails.network` takes effect only when a campaign is started")
 
 
 # Settings.

@@ -369,6 +369,17 @@ class TestCandidates:
         assert (trials[0].params, trials[0].value, trials[0].parent_commit) == ({"UNROLL": 4}, 1.2, "0" * 40)
         assert store.trials("c") == trials
 
+    def test_a_trial_in_quarantine_is_kept_once_a_person_approved_it(self, store, start, plan):
+        start(store)
+        (candidate,) = plan(store, size=1)
+        verify(store, candidate)
+        store.begin_confirmation(candidate.id)
+        decide(store, candidate, Verdict.QUARANTINED)
+        assert [trial.status for trial in store.trials("c")] == [Status.QUARANTINED]
+        approved = Decision(verdict=Verdict.KEPT, reason="approved by a person", rule="approved", value=1.2)
+        store.review(candidate.id, approved, reflection_of(candidate, Verdict.KEPT), new_baseline="b" * 40)
+        assert [trial.status for trial in store.trials("c")] == [Status.KEPT]
+
     def test_trials_decided_by_another_store_are_seen(self, store, tracker_url, start, plan):
         start(store)
         first, second = plan(store, size=2)

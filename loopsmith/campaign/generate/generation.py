@@ -85,21 +85,23 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     try:
         brief = write_worker_brief(context, situation, candidate)
         services = CampaignServices(context, candidate, path)
-        if failed := await hooks.prepare(services.problems):
-            return decide(context, candidate, failed)
-        try:
+        failed = await hooks.prepare(services.problems)
+        if failed is None:
             try:
-                agent = context.agent.work(brief, workspace, services)
-                report = await in_time(agent, brief.limits.wall_clock, services)
-            except TimeoutError:
-                report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
-            report = with_hints(context, candidate, services.with_notes(report))
-            message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
-            patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
-        finally:
-            await hooks.after_run()
+                try:
+                    agent = context.agent.work(brief, workspace, services)
+                    report = await in_time(agent, brief.limits.wall_clock, services)
+                except TimeoutError:
+                    report = Report(finish_reason=TIME_LIMIT, summary="ended at its limit of wall clock")
+                report = with_hints(context, candidate, services.with_notes(report))
+                message = report.hypothesis or candidate.hypothesis or report.summary or f"candidate {candidate.number}"
+                patch = take_change(context, candidate.parent_commit, path, message, context.base(candidate))
+            finally:
+                await hooks.after_run()
     finally:
         await hooks.remove()
+    if failed is not None:  # decided here and not before: a stop ends the hook above, and puts the candidate back
+        return decide(context, candidate, failed)
     if context.limit and patch.empty:
         context.stop.request(limit_end(context.limit))
         raise Stopped

@@ -55,7 +55,7 @@ class WorkerHooks:
                         "workflow, and run it again to go on"
                     )
                 return Decision(verdict=Verdict.CRASHED, reason=failed, rule="hook")
-            self.context.hook_failures = 0
+        self.context.hook_failures = 0
         return None
 
     async def after_run(self) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.measure.leases import Lease
+from loopsmith.errors import HarnessError
 from loopsmith.live import Doing
 from loopsmith.records import Candidate
 
@@ -51,15 +52,16 @@ async def shown(context: Context) -> AsyncIterator[None]:
     board, store = context.board, context.store
 
     def write() -> None:
-        changed, board.changed = board.changed, set()
-        now = [board.now[subject] for subject in sorted(changed) if subject in board.now]
-        store.set_activity(context.id, now, ended=changed)
+        now = [board.now[subject] for subject in sorted(board.changed) if subject in board.now]
+        store.set_activity(context.id, now, ended=board.changed)
+        board.changed = set()
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(BEAT)
             if board.changed:
-                write()
+                with suppress(HarnessError):  # such as a lock that passes; it is written when it can be
+                    write()
 
     store.set_activity(context.id)
     context.observers.insert(0, board.observe)  # before who shows it

@@ -12,6 +12,7 @@ from loopsmith.campaign.context import Context
 from loopsmith.campaign.live.asking import between_rounds, dismiss
 from loopsmith.campaign.live.hints import hints
 from loopsmith.campaign.live.overrides import CHANGED, Override, dumped, ended, standing, words
+from loopsmith.campaign.live.reload import unsafe
 from loopsmith.campaign.measure.replicates import forget
 from loopsmith.campaign.parts import install, prepare
 from loopsmith.campaign.review import reviewed
@@ -169,6 +170,8 @@ def change(context: Context, request: Request) -> None:
             raise WorkflowError(f"`{key}` is as the workflow says already")
         else:
             effective, kept = standing(context.filed, rest)
+        if why := unsafe(before, effective):  # in a section that is set as a whole
+            raise WorkflowError(why)
         parts = prepare(context, effective)
     except LoopsmithError as error:
         answer(context, request, RequestStatus.REFUSED, str(error))
@@ -193,7 +196,6 @@ def change(context: Context, request: Request) -> None:
     for each in ended(rest, kept, effective):
         context.emit(CHANGED, **each)
     context.overrides = kept
-    context.limit = None  # where it is still met, the next call meets it again
     install(context, effective, parts)
 
 

@@ -66,10 +66,12 @@ async def profile(context: Context) -> None:
 
     Raises:
         HarnessError: the command could not be started.
+        Stopped: the campaign is to end while it is paused.
     """
     wanted, commit = chosen(context.settings), context.baseline()
     if wanted is None or context.store.answer(context.id, ROLE, key_of(wanted, commit)):
         return
+    await context.pause.gate()
     context.show("profile.running")
     text, problem = await run(context, wanted, commit)
     data = {"profiler": wanted.name, **({"problem": problem} if problem else {"text": mask(text)})}

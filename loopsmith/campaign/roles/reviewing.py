@@ -1,15 +1,18 @@
 """Review a patch by a model or a command before it is measured: send it back once, reject it, or let it pass."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
 from loopsmith.campaign.context import Context
 from loopsmith.campaign.roles.consult import ask, plays
 from loopsmith.records import Candidate, Decision, Patch, Verdict
-from loopsmith.search.policy import seed_of
+from loopsmith.search.policy import MERGE, seed_of
 from loopsmith.search.reviewer import RULE, Alarms, Review, alarms, request
 from loopsmith.tracker import Store
+from loopsmith.tracker.candidates import APPROVED
+from loopsmith.workspace import merged_from
 
 ROLE = "reviewer"
 
@@ -49,12 +52,31 @@ def doubted(context: Context, candidate: Candidate, decision: Decision) -> Decis
     """A keep of what the reviewer rejected waits for a person: the reviewer was wrong, or the verifier is."""
     if decision.verdict is not Verdict.KEPT:
         return decision
-    answers = context.store.answers(context.id, role=ROLE, candidate_id=candidate.id)
-    last = Review.model_validate(answers[-1].data) if answers and answers[-1].data else None
-    if last is None or last.passes or last.verdict != "reject":
-        return decision
-    why = f"the reviewer had rejected it ({'; '.join(last.lines())})"
-    return replace(decision, verdict=Verdict.QUARANTINED, reason=f"{why}, so a person decides; {decision.reason}")
+    for author in authors(context, candidate):
+        answers = context.store.answers(context.id, role=ROLE, candidate_id=author.id)
+        last = Review.model_validate(answers[-1].data) if answers and answers[-1].data else None
+        if last is not None and not last.passes and last.verdict == "reject":
+            why = f"the reviewer had rejected it ({'; '.join(last.lines())})"
+            return replace(
+                decision, verdict=Verdict.QUARANTINED, reason=f"{why}, so a person decides; {decision.reason}"
+            )
+    return decision
+
+
+def authors(context: Context, candidate: Candidate) -> Iterator[Candidate]:
+    """The candidates whose workers made a change, of a runner-up and a merge too; none that a person approved."""
+    store, decision = context.store, context.store.decision(candidate.id)
+    if decision is not None and decision.rule == APPROVED:
+        return
+    if candidate.retry_of:
+        yield from authors(context, store.candidate(candidate.retry_of))
+    elif candidate.agent == MERGE:
+        made = {item.commit: item for item in store.candidates(context.id) if item.commit}
+        for commit in merged_from(context.repository, candidate.parent_commit) or ():
+            if commit in made:
+                yield from authors(context, made[commit])
+    else:
+        yield candidate
 
 
 def record_of(store: Store, campaign_id: str) -> Alarms:

@@ -21,9 +21,9 @@ from loopsmith.campaign.measure.leases import Leases
 from loopsmith.campaign.measure.measuring import patiently, run_commit
 from loopsmith.campaign.measure.replicates import baselines, confirmations, known_runs
 from loopsmith.campaign.opening import detect_sandbox, holdout_verifier, without_holdout
+from loopsmith.campaign.recovery import clear
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError, WorkflowError
-from loopsmith.process import sweep
 from loopsmith.records import Campaign, Phase, Run, Verdict
 from loopsmith.tracker import Store
 from loopsmith.verify.noise import Noise, median, pool
@@ -211,8 +211,7 @@ def reopen(
     log.register_environment({**os.environ, **settings.verify.env})
     seen = detect_sandbox(workflow, state)
     sandbox = without_holdout(workflow, seen)
-    sweep(f"{campaign.id}.")  # what a killed run left would disturb the measurements
-    state.sweep(campaign.id)
+    clear(state, campaign.id)  # what a killed run left would disturb the measurements
     return Remeasuring(
         campaign=campaign,
         workflow=workflow,
