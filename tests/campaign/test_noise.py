@@ -88,6 +88,27 @@ def test_runs_that_differ_by_half_end_it_before_anything_is_spent_until_a_person
     assert run(path, "budget.rounds=2")["campaign"]["status"] == "done", "nobody is asked twice"
 
 
+@pytest.mark.parametrize("others", [1, 90, 104])
+def test_a_verifier_that_prints_many_metrics_is_calibrated_by_all_of_its_runs(tmp_path, others):
+    """Four times the same, after a first run that differed, is noise; as seen by fewer of them it repeats exactly."""
+    many = f'i=0; while [ $i -lt {others} ]; do i=$((i+1)); echo "case$i: $i"; done; '
+    tally = tmp_path / "tally"
+    first = f'echo x >> {tally}; [ $(wc -l < {tally}) != 1 ] || X=$((X + 1)); echo "METRIC score=$X"'
+    values = []
+    for command in (many + 'echo "METRIC score=$X"', many + first):
+        path = write_source(
+            tmp_path / str(len(values)),
+            command=command,
+            agent=setting_x(10),
+            calibrate={"runs": 5},
+            sandbox="off",
+            verify={"self_check": False},
+        )
+        run(path)
+        values += [(each["exact"], len(each["values"])) for each in events(path, "baseline.measured")]
+    assert values == [(True, 5), (False, 5)]
+
+
 def test_a_metric_that_only_seemed_to_repeat_exactly_is_found_out_before_anything_is_kept(tmp_path, monkeypatch):
     """It has two values, the better one in one run of ten, and calibration never saw that."""
     monkeypatch.setattr("secrets.token_hex", lambda count: TOKEN)
