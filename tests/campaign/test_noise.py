@@ -157,6 +157,22 @@ def test_a_secondary_metric_beyond_its_tolerance_blocks_a_keep_and_one_within_it
     assert "mb is 9" in decisions(path)[1].reason
 
 
+@pytest.mark.parametrize("noise", ["0", "$((LOOPSMITH_SEED % 3))"])
+def test_a_secondary_metric_blocks_where_the_objective_repeats_exactly_too(tmp_path, noise):
+    for x, kept in ((102, 1), (130, 0)):
+        path = write_source(
+            tmp_path / str(x),
+            command=f'echo "METRIC score=$X"; echo "METRIC mb=$(((X > 100 ? X : 100) * 100 + {noise}))"',
+            agent=setting_x(x),
+            decide={"secondary": {"mb": "at most 5% more"}},
+            calibrate={"runs": 5},
+            repeats={"confirm": 24},
+            search={"candidates_per_round": 1},
+        )
+        assert run(path)["counts"]["kept"] == kept
+    assert "mb is 30" in decisions(path)[1].reason
+
+
 def test_a_change_that_only_removes_lines_is_kept_where_the_workflow_wants_simplifications(tmp_path):
     agent = {"kind": "scripted", "commands": ["sed -i '/^Y=/d' program.sh"]}
     for simplify in (True, False):
