@@ -9,6 +9,7 @@ import pytest
 
 from loopsmith.campaign.measure import machine
 from loopsmith.campaign.measure.leases import Leases
+from loopsmith.errors import WorkflowError
 from loopsmith.workflow import Resources
 
 OTHER = """
@@ -131,3 +132,12 @@ def test_the_files_are_anybody_s_to_lock(locks):
     asyncio.run(body())
     modes = [path.stat().st_mode & 0o7777 for path in (locks, locks / "core-0")]
     assert modes == [0o1777, 0o444]
+
+
+@pytest.mark.parametrize(("visible", "seen"), [("", []), ("-1", []), ("2, 0", ["2", "0"]), ("1,-1,0", ["1"])])
+def test_gpus_that_a_user_hides_from_cuda_are_not_lent(monkeypatch, visible, seen):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert Leases(Resources()).gpus == seen
+    if not seen:
+        with pytest.raises(WorkflowError, match="this machine has 0 GPUs"):
+            Leases(Resources(gpu=1))
