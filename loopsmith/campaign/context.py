@@ -120,10 +120,10 @@ class Context:
         return self._bases[candidate.round_id]
 
     def measured(self, commit: str, phase: Phase | None = None, limit: int = 200) -> dict[str, list[float]]:
-        """Every metric measured on a commit, newest last: metric to values. The holdout's only when asked for."""
+        """What was measured of a commit: its metrics, newest values last. The holdout's only when asked for."""
         found: dict[str, list[float]] = {}
-        for item in self.store.measurements(self.id, commit=commit, phase=phase)[-limit:]:
+        for item in self.store.measurements(self.id, commit=commit, phase=phase):
             if phase is None and item.phase is Phase.HOLDOUT:
                 continue
             found.setdefault(item.metric, []).append(item.value)
-        return found
+        return {metric: values[-limit:] for metric, values in found.items()}

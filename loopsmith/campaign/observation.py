@@ -8,6 +8,7 @@ from loopsmith.campaign.roles.profiling import known_profile
 from loopsmith.records import Candidate, Phase, Reflection, Status
 from loopsmith.search.brief import Situation
 from loopsmith.search.budget import Used
+from loopsmith.verify.statistics import mean
 from loopsmith.workflow import format_duration, format_money
 
 
@@ -19,7 +20,7 @@ def observe(context: Context, number: int, commit: str) -> Situation:
     situation = Situation(
         round=number,
         baseline_value=value_of(context, campaign.baseline_commit),
-        origin_value=sum(origin) / len(origin) if origin else None,
+        origin_value=mean(origin) if origin else None,
         kept=store.kept(context.id),
         recent=store.candidates(context.id, statuses=[s for s in Status if s.final], limit=12, newest_first=True),
         lessons=sorted(store.reflections(context.id, limit=100), key=number_of, reverse=True),
@@ -40,7 +41,7 @@ def number_of(reflection: Reflection) -> int:
 def value_of(context: Context, commit: str) -> float | None:
     """The mean of the objective on a baseline."""
     values = [item.value for item in known_runs(context, commit)]
-    return sum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 def gain_of(context: Context, candidate: Candidate) -> float:

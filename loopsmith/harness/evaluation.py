@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
-from loopsmith.harness.evaluators import parts
+from loopsmith.harness.evaluators import empty, parts, readable
 
 LAST_FRAMES = 5  # of a traceback that becomes feedback
 
@@ -143,7 +143,7 @@ def read_result(result: Any, metric: str) -> tuple[dict[str, Any], dict[str, str
         scores = information.get("scores")
         more = parts(dict(scores))[0] if isinstance(scores, Mapping) else {}
         values |= {name: plain(value) for name, value in more.items() if name not in values}
-        texts |= {str(name): readable(value) for name, value in known.items() if value not in (None, "")}
+        texts |= {str(name): readable(value) for name, value in known.items() if not empty(value)}
     elif information is not None:
         texts["information"] = readable(information)
     return values, texts
@@ -156,13 +156,9 @@ def plain(value: Any) -> Any:
     if not isinstance(value, (str, int, float)) and hasattr(value, "__float__"):
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):  # the last of PyTorch, for more than one number
             return value
     return value
-
-
-def readable(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def trace(error: BaseException) -> str:

@@ -125,9 +125,23 @@ def parts(found: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     for name, value in found.items():
         if isinstance(value, (int, float)):
             values[str(name)] = value
-        elif value not in (None, "", [], {}, ()):
-            texts[str(name)] = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+        elif not empty(value):
+            texts[str(name)] = readable(value)
     return values, texts
+
+
+def empty(value: Any) -> bool:
+    """Whether it says nothing. Not asked of other types: arrays do not compare as one."""
+    return value is None or (isinstance(value, (str, list, dict, tuple)) and not value)
+
+
+def readable(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys that are no text, or a value that holds itself
+        return str(value)
 
 
 def named(values: Mapping[str, Any]) -> dict[str, float]:

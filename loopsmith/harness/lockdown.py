@@ -178,7 +178,7 @@ def _read_only(libc: "ctypes.CDLL", writable: str, hide: Sequence[str]) -> bool:
 
     fine = mount("none", "/", None, _REC | _PRIVATE)
     fine = fine and mount(writable, writable, None, _BIND)
-    for path in hide:
+    for path in filter(os.path.exists, hide):  # what is not there, such as data of a holdout, is hidden already
         source = "/dev/null" if not os.path.isdir(path) else writable
         fine = fine and mount(source, path, None, _BIND)
     fine = fine and attributes("/", 0x8000, 1, 0)  # AT_RECURSIVE, MOUNT_ATTR_RDONLY

@@ -83,6 +83,8 @@ def pool(series: Sequence[Sequence[float]], confirmations: Sequence[Sequence[Pai
             total += item[1]
     differences, weights = tuple(item[0] for item in newest), tuple(item[1] for item in newest)
     problems, robust = violations(differences, weights, values)
+    if not robust and absolute([*series, *(side for pairs in confirmations for side in zip(*pairs, strict=True))]):
+        problems, robust = (*problems, "the noise is no share of the value: it does not change as that does"), True
     return Noise(differences=differences, weights=weights, problems=problems, robust=robust)
 
 
@@ -105,6 +107,23 @@ def violations(
     if (ratio := _von_neumann(series)) is not None and ratio < 1.0:
         problems.append("successive runs are alike (drift or autocorrelation), which random order within a pair undoes")
     return tuple(problems), robust
+
+
+def absolute(programs: Sequence[Sequence[float]]) -> bool:
+    """Whether runs of programs at different levels differ by as much in the metric's own unit, rather than as a share.
+
+    Then the noise of a level that is nearer to zero is more than the pooled shares say.
+
+    Args:
+        programs: the runs of each, in the order in which they were made; the newest program last.
+    """
+    steps = [(b - a, _level(runs)) for runs in programs for a, b in itertools.pairwise(runs)]
+    steps = steps[-round(NEWEST / OVERLAP) :]
+    own, shares, weights = [step for step, _ in steps], [step / size for step, size in steps], [OVERLAP] * len(steps)
+    if not all(map(math.isfinite, own + shares)):
+        return False
+    found = [_likelihood(each, weights, robust_deviation(each, weights), 3.0) for each in (own, shares)]
+    return found[0] > found[1] - OVERLAP * math.fsum(math.log(size) for _, size in steps) + 1
 
 
 def detectable(noise: Noise, pairs: int) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import NOISY, run, setting_x, write_source
+from support import EXACT, NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.campaign.lock import exclusive, holder
@@ -170,6 +170,29 @@ def test_what_fails_is_told_apart_and_remembered(tmp_path, change, verdict, word
         (reflection,) = store.reflections(view["campaign"]["id"], limit=5)
     assert reflection.candidate_id == item.id
     assert reflection.outcome == verdict
+
+
+def test_a_metric_that_is_as_it_was_is_no_worse_by_the_rounding_of_a_mean(tmp_path):
+    assert sum([0.81] * 5) / 5 > 0.81, "or this shows nothing"
+    path = write_source(
+        tmp_path,
+        command=f"{EXACT}; echo METRIC accuracy=0.81",
+        calibrate={"runs": 5},
+        verify={"constraints": {"accuracy": ">= baseline"}, "self_check": False},
+        agent=setting_x(12),
+        search={"candidates_per_round": 1},
+    )
+    assert run(path)["counts"]["kept"] == 1
+    assert sum([0.235] * 5) / 5 < 0.235, "or this shows nothing"
+    there = write_source(
+        tmp_path / "there",
+        command="echo METRIC score=0.235",
+        calibrate={"runs": 5},
+        verify={"self_check": False},
+        agent=setting_x(12),
+        objective={"target": 0.235},
+    )
+    assert run(there)["campaign"]["stop_reason"] == "target"
 
 
 @pytest.mark.parametrize(

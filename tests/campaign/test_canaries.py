@@ -54,6 +54,14 @@ def test_a_verifier_that_scores_garbage_better_is_found_without_any_canary_of_th
     assert run(path, "verify.self_check=false", new=True)["campaign"]["stop_reason"] == "rounds"
 
 
+def test_garbage_is_tried_of_a_program_of_more_lines_than_a_patch_may_change(tmp_path):
+    size = 'echo "METRIC score=$((100000 - $(wc -c < program.sh)))"'
+    path = write_source(tmp_path, verify={"command": size}, agent=setting_x(12))
+    (tmp_path / "program.sh").write_text("X=10\n" + "Y=0\n" * 600)
+    with pytest.raises(VerifierError, match="garbage"):
+        run(path)
+
+
 def test_a_canary_that_is_no_patch_of_the_baseline_is_said(tmp_path):
     path = write_source(tmp_path, agent=setting_x(12), verify={"canaries": ["missing.patch"]})
     with pytest.raises(WorkflowError, match=r"missing\.patch"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from model_server import by_turn, calls, model_server
-from support import run, setting_x, write_source
+from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.tracker import open_store
@@ -89,6 +89,22 @@ def test_a_holdout_that_does_not_score_the_baseline_stops_the_campaign(tmp_path)
     path = source(tmp_path)
     with pytest.raises(BaselineError, match=r"verify\.holdout"):
         run(path, "verify.holdout.command=echo nothing")
+
+
+def test_on_a_machine_that_grows_slower_a_noisy_gain_is_compared_with_the_baseline_of_now(tmp_path):
+    drift = tmp_path / "drift"  # each run of the hidden command loses 35, and each candidate gains 40
+    hidden = f'. ./program.sh; echo x >> {drift}; echo "METRIC score=$((1000 + X - 35 * $(wc -l < {drift})))"'
+    path = write_source(
+        tmp_path / "source",
+        command=NOISY,
+        agent=setting_x(50, 90),
+        sandbox="off",
+        search={"candidates_per_round": 1, "workers": 1},
+        budget={"rounds": 2},
+        calibrate={"runs": 5},
+        verify={"self_check": False, "holdout": {"command": hidden, "gate": True}},
+    )
+    assert run(path)["counts"]["kept"] == 2
 
 
 @pytest.mark.parametrize("failures", [1, 2])

@@ -9,6 +9,7 @@ import pytest
 
 from loopsmith.campaign.measure import leases, machine
 from loopsmith.campaign.measure.leases import Leases
+from loopsmith.errors import WorkflowError
 from loopsmith.workflow import Resources
 
 OTHER = """
@@ -145,3 +146,12 @@ def test_the_gpus_are_those_whose_devices_are_here(tmp_path, monkeypatch):
     assert leases.machine_gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a2b, 3")
     assert leases.machine_gpus() == ["GPU-1a2b", "3"]
+
+
+@pytest.mark.parametrize(("visible", "seen"), [("", []), ("-1", []), ("2, 0", ["2", "0"]), ("1,-1,0", ["1"])])
+def test_gpus_that_a_user_hides_from_cuda_are_not_lent(monkeypatch, visible, seen):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert Leases(Resources()).gpus == seen
+    if not seen:
+        with pytest.raises(WorkflowError, match="this machine has 0 GPUs"):
+            Leases(Resources(gpu=1))

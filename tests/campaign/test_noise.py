@@ -88,6 +88,27 @@ def test_runs_that_differ_by_half_end_it_before_anything_is_spent_until_a_person
     assert run(path, "budget.rounds=2")["campaign"]["status"] == "done", "nobody is asked twice"
 
 
+@pytest.mark.parametrize("others", [1, 90, 104])
+def test_a_verifier_that_prints_many_metrics_is_calibrated_by_all_of_its_runs(tmp_path, others):
+    """Four times the same, after a first run that differed, is noise; as seen by fewer of them it repeats exactly."""
+    many = f'i=0; while [ $i -lt {others} ]; do i=$((i+1)); echo "case$i: $i"; done; '
+    tally = tmp_path / "tally"
+    first = f'echo x >> {tally}; [ $(wc -l < {tally}) != 1 ] || X=$((X + 1)); echo "METRIC score=$X"'
+    values = []
+    for command in (many + 'echo "METRIC score=$X"', many + first):
+        path = write_source(
+            tmp_path / str(len(values)),
+            command=command,
+            agent=setting_x(10),
+            calibrate={"runs": 5},
+            sandbox="off",
+            verify={"self_check": False},
+        )
+        run(path)
+        values += [(each["exact"], len(each["values"])) for each in events(path, "baseline.measured")]
+    assert values == [(True, 5), (False, 5)]
+
+
 def test_a_metric_that_only_seemed_to_repeat_exactly_is_found_out_before_anything_is_kept(tmp_path, monkeypatch):
     """It has two values, the better one in one run of ten, and calibration never saw that."""
     monkeypatch.setattr("secrets.token_hex", lambda count: TOKEN)
@@ -134,6 +155,22 @@ def test_a_secondary_metric_beyond_its_tolerance_blocks_a_keep_and_one_within_it
         )
         assert run(path)["counts"]["kept"] == kept
     assert "mb is 9" in decisions(path)[1].reason
+
+
+@pytest.mark.parametrize("noise", ["0", "$((LOOPSMITH_SEED % 3))"])
+def test_a_secondary_metric_blocks_where_the_objective_repeats_exactly_too(tmp_path, noise):
+    for x, kept in ((102, 1), (130, 0)):
+        path = write_source(
+            tmp_path / str(x),
+            command=f'echo "METRIC score=$X"; echo "METRIC mb=$(((X > 100 ? X : 100) * 100 + {noise}))"',
+            agent=setting_x(x),
+            decide={"secondary": {"mb": "at most 5% more"}},
+            calibrate={"runs": 5},
+            repeats={"confirm": 24},
+            search={"candidates_per_round": 1},
+        )
+        assert run(path)["counts"]["kept"] == kept
+    assert "mb is 30" in decisions(path)[1].reason
 
 
 def test_a_change_that_only_removes_lines_is_kept_where_the_workflow_wants_simplifications(tmp_path):

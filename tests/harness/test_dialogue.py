@@ -113,7 +113,10 @@ def test_what_is_hidden_cannot_be_read_and_the_rest_can(asked, tmp_path):
     (tmp_path / "data" / "val.txt").write_text("secret")
     (tmp_path / "answers.txt").write_text("secret")
     (tmp_path / "open.txt").write_text("open")
-    with asked(hide=["data", "answers.txt"]) as session:
+    with asked() as session:
+        kernel_refuses = lockdown.HIDDEN in session.missing
+    with asked(hide=["no such file", "data", "answers.txt"]) as session:
+        assert (lockdown.HIDDEN in session.missing) == kernel_refuses
         if lockdown.HIDDEN in session.missing:
             pytest.skip(lockdown.HIDDEN)
         assert session("read", "open.txt") == "open"

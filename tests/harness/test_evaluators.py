@@ -128,6 +128,22 @@ def test_metrics_get_names_that_can_be_read_and_numbers_of_numpy(evaluate):
     assert (code, metrics) == (0, {"combined_score": 2.0, "case_1": 1.0, "_2nd": 7.0})
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        "{'combined_score': 1, 'centers': np.ones((3, 2))}",
+        "(1, {'centers': np.ones((3, 2))})",
+        "(1, {'cases': {np.int64(3): 'wrong', (1, 2): 'right'}})",
+    ],
+)
+def test_what_json_does_not_know_is_information_and_no_failure(evaluate, result):
+    code, metrics, feedback, _ = evaluate(
+        "gepa", f"import numpy as np\ndef evaluate(candidate):\n    return {result}\n"
+    )
+    assert (code, metrics) == (0, {"combined_score": 1.0})
+    assert feedback.startswith(("centers: ", "cases: "))
+
+
 @pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "10 ** 400"])
 def test_a_metric_that_is_not_finite_is_no_score(evaluate, value):
     _, metrics, *_ = evaluate("openevolve", f"def evaluate(path):\n    return {{'combined_score': {value}}}\n")

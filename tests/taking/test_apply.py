@@ -191,6 +191,20 @@ def test_constraints_and_checks_must_hold_without_what_is_dropped(tmp_path, loop
     assert "check `. ./program.sh" in result.err
 
 
+def test_tolerances_must_hold_without_what_is_dropped(tmp_path, loopsmith):
+    path = make(
+        tmp_path,
+        command=f"{EXACT}; echo METRIC size=$((100 - 10 * C))",
+        commands=COMMANDS[:1],
+        decide={"secondary": {"size": "at most 5% more"}},
+    )
+    assert run(path)["best"]["value"] == 15
+    result = loopsmith("apply", "-w", path, "--minimize", "--branch", "small")
+    assert result.code == 0, result.err
+    assert settings_in(tmp_path, "small") == {"A": "5", "B": "0", "C": "1", "D": "0"}
+    assert "size is 11.1 % more, over its tolerance" in result.err
+
+
 def test_what_a_holdout_with_gate_shows_to_lose_alone_is_not_written(tmp_path, loopsmith):
     hidden = '. ./program.sh; echo "METRIC score=$((100 + (A > 0 ? B : -B)))"'
     path = make(tmp_path, commands=COMMANDS[:2], verify={"holdout": {"command": hidden, "gate": True}})

@@ -210,6 +210,20 @@ def test_checks_constraints_and_holdout_are_said_and_a_loss_there_fails_with_gat
     assert "limits    size <= 3: not met\n" in big.out
 
 
+def test_a_tolerance_of_a_secondary_metric_holds_for_an_exact_one_too(tmp_path, loopsmith):
+    path = make(
+        tmp_path,
+        command=f"{EXACT}; echo METRIC size=$((100 + 10 * C))",
+        decide={"secondary": {"size": "at most 5% more"}},
+        commands=("sed -i 's/^A=.*/A=5/; s/^D=.*/D=1/' program.sh",),
+    )
+    assert run(path)["best"]["value"] == 15
+    big = loopsmith("verify", branch(tmp_path, "beyond", A=6, C=1)[0], "-w", path)
+    assert big.code == 1
+    assert "size is 10 % more, over its tolerance" in big.out
+    assert loopsmith("verify", branch(tmp_path, "within", A=6)[0], "-w", path).code == 0
+
+
 def test_a_failed_run_shows_the_end_of_its_output_and_its_log(kept, loopsmith):
     name, tree = branch(kept.parent, "broken")
     (tree / "program.sh").write_text("printf 'the \\033[31mcompiler is missing\\n'; exit 7\n")

@@ -79,6 +79,18 @@ def test_tails_beyond_what_the_rule_allows_for_are_noticed_and_gaussian_ones_are
     assert not heavy.robust
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_noise_that_stays_when_the_value_falls_is_for_the_distribution_free_rule(share):
+    """Pooled as shares it would be taken for a tenth of what it is, and a false keep would be cheap."""
+    rng = numpy.random.default_rng(6)
+    found = []
+    for _ in range(20):
+        early = [list(zip(runs(rng, 4), runs(rng, 4), strict=True)) for _ in range(3)]
+        late = runs(rng, 4, 0.02 if share else 0.2, 10.0)
+        found.append(pool([runs(rng, 5), late], [*early, list(zip(runs(rng, 3), late, strict=False))]).robust)
+    assert sum(found) <= 1 if share else sum(found) >= 16
+
+
 def test_runs_that_depend_on_the_one_before_are_noticed():
     rng = numpy.random.default_rng(6)
     values, last = [], 0.0

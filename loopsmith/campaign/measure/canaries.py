@@ -4,6 +4,7 @@ Besides the workflow's own there are two of loopsmith's: the baseline itself, an
 garbage. They are measured like candidates, but never recorded as such.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from loopsmith.campaign.observation import editable_files
 from loopsmith.errors import VerifierError, WorkflowError
 from loopsmith.records import Phase
 from loopsmith.verify import statistics
+from loopsmith.workflow import Guardrails
 from loopsmith.workspace import collect, make_worker_folder
 
+GARBLED = "a program that is garbage"
 GARBAGE = "this is a canary of loopsmith and not a program (((\n"
 TESTED = "verifier.tested"  # the event that says it was done
 
@@ -37,11 +40,13 @@ async def try_canaries(context: Context) -> None:
         canaries[name] = lambda folder, entry=entry: apply_patch(entry, folder)  # type: ignore[misc]
     if settings.self_check:
         files = editable_files(context, baseline)
-        canaries["a program that is garbage"] = lambda folder: spoil(folder, files)
+        canaries[GARBLED] = lambda folder: spoil(folder, files)
         if await let_through(context, baseline):
             raise VerifierError(letting_through("the baseline itself"))
     for name, change in canaries.items():
-        commit = canary(context, name, change)
+        # Garbage of a long program is a large change; it is the verifier that must refuse it.
+        lines = {"max_changed_lines": sys.maxsize} if name == GARBLED else {}
+        commit = canary(context, name, change, context.settings.guardrails.model_copy(update=lines))
         if commit is not None and await let_through(context, commit):
             raise VerifierError(letting_through(name))
     context.emit(TESTED, canaries=[*canaries, *(["the baseline itself"] if settings.self_check else [])])
@@ -59,9 +64,9 @@ def spoil(folder: Path, files: tuple[str, ...]) -> None:
         (folder / name).write_text(GARBAGE)
 
 
-def canary(context: Context, name: str, change: Callable[[Path], None]) -> str | None:
+def canary(context: Context, name: str, change: Callable[[Path], None], guardrails: Guardrails) -> str | None:
     """The commit of a changed baseline; None when the guardrails refuse the change already."""
-    settings, baseline = context.settings, context.baseline()
+    baseline = context.baseline()
     workspace = make_worker_folder(
         context.repository,
         baseline,
@@ -82,7 +87,7 @@ def canary(context: Context, name: str, change: Callable[[Path], None]) -> str |
             editable=context.workflow.editable,
             source=context.workflow.source,
             links=(),
-            guardrails=settings.guardrails,
+            guardrails=guardrails,
             message=f"canary: {name}",
         )
     except ValueError as error:

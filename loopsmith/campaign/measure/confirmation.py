@@ -13,7 +13,7 @@ from loopsmith.search.policy import seed_of
 from loopsmith.verify import statistics
 from loopsmith.verify.noise import Pair
 from loopsmith.verify.online import next_level
-from loopsmith.verify.paired import Confirmation, Side, next_step
+from loopsmith.verify.paired import Confirmation, Side, blocks, next_step
 
 FAILED = "confirmation"  # the rule by which a candidate fails that has no score, or breaks a constraint, meanwhile
 TESTED = ("pooled", "sign-flip", FAILED, "holdout", "approved", "rejected")  # rules of decisions that may be a test
@@ -81,19 +81,41 @@ def sides(context: Context, candidate: Candidate, pairs: dict[str, list[Pair]]) 
 
 
 async def confirm_exact(context: Context, candidate: Candidate) -> Decision | None:
-    """Decide by the screening run; None when the pair that must repeat it shows that the metric is noisy after all."""
+    """Decide by the screening run; None when the pair that must repeat it shows that the metric is noisy after all.
+
+    More pairs are measured only until every secondary metric is shown to be within its tolerance.
+    """
     objective = context.settings.objective
     baseline = exact_value(context, context.base(candidate))
     assert candidate.value is not None
     decision = statistics.judge_exact(objective, [baseline], candidate.value, simplifies=simplifies(context, candidate))
     if decision.verdict is not Verdict.KEPT:
         return decision
-    found = await measure_pair(context, candidate, 0)
-    if isinstance(found, Decision):
-        return found
-    again, own = found[objective.metric]
-    if (again, own) == (baseline, candidate.value):
-        return decision
+    test, why = begin(context, candidate), ""
+    pairs: dict[str, list[Pair]] = {metric: [] for metric in context.settings.decide.secondary}
+    for number in range(test.pairs):
+        found = await measure_pair(context, candidate, number)
+        if isinstance(found, Decision):
+            return found
+        again, own = found[objective.metric]
+        if (again, own) != (baseline, candidate.value):
+            return await doubtful(context, candidate, baseline, again, own)
+        for metric, values in pairs.items():
+            values.append(found[metric])
+        blocked, waiting = blocks(test, sides(context, candidate, pairs))
+        if not (blocked or waiting):
+            return decision
+        why = blocked or waiting
+        if blocked:
+            break
+    return replace(decision, verdict=Verdict.DISCARDED, reason=f"{decision.reason}; {why}")
+
+
+async def doubtful(
+    context: Context, candidate: Candidate, baseline: float, again: float, own: float
+) -> Decision | None:
+    """Decide on one whose pair did not repeat its screening, or its baseline's value; None: the metric is noisy."""
+    objective = context.settings.objective
     if again == baseline and await repeats(context, context.base(candidate), baseline):
         reason = (
             f"its {objective.metric} does not repeat ({candidate.value:.6g}, then {own:.6g}), and the baseline's does"

@@ -38,9 +38,12 @@ async def hold_out(context: Context, candidate: Candidate, decision: Decision) -
 
 
 async def score(context: Context, commit: str, pair: int, candidate: Candidate) -> float | None:
-    """The hidden command's value for a commit; None where a candidate gets none. Measured once for each pair."""
-    metric = context.settings.objective.metric
-    for item in context.store.measurements(context.id, commit=commit, phase=Phase.HOLDOUT):
+    """The hidden command's value for a commit; None where a candidate gets none.
+
+    Measured once for each pair of a candidate, as noise drifts; an exact value holds for all of them.
+    """
+    metric, whose = context.settings.objective.metric, None if context.exact else candidate.id
+    for item in context.store.measurements(context.id, candidate_id=whose, commit=commit, phase=Phase.HOLDOUT):
         if item.pair == pair and item.metric == metric:
             return item.value
     run = await measure(context, commit, candidate=candidate, phase=Phase.HOLDOUT, pair=pair)

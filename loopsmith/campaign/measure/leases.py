@@ -4,6 +4,7 @@ Neither two of one campaign, nor those of other campaigns on this machine.
 """
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +47,8 @@ def machine_gpus() -> list[str]:
     """The NVIDIA GPUs that this process may use, as CUDA names them: from 0, whichever of the machine's are here."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        return list(itertools.takewhile(lambda name: not name.startswith("-"), names))  # -1 ends the list for CUDA
     return [str(index) for index, _ in enumerate(DEVICES.glob("nvidia[0-9]*"))]
 
 

@@ -12,6 +12,7 @@ from loopsmith.campaign.state import StateFolder
 from loopsmith.records import Candidate, Phase, Run
 from loopsmith.search.policy import seed_of
 from loopsmith.verify.runner import Verifier, violations
+from loopsmith.verify.statistics import mean
 from loopsmith.workflow import Workflow
 from loopsmith.workspace import Protection, Repository, make_verification_folder, remove_folder, resolve_links
 
@@ -145,7 +146,7 @@ def constraint_problems(context: Context, run: Run, baseline: str) -> tuple[str,
     """The constraints that a run breaks, beside what was measured of the commit `baseline`."""
     if not context.settings.verify.constraints:
         return ()
-    means = {metric: sum(values) / len(values) for metric, values in context.measured(baseline).items()}
+    means = {metric: mean(values) for metric, values in context.measured(baseline).items()}
     return violations(context.settings.verify.constraints, run.metrics, means)
 
 

@@ -14,7 +14,7 @@ from loopsmith.records import Effect, Run
 from loopsmith.verify.comparison import Compared, Standing, compare, compare_exact
 from loopsmith.verify.noise import Noise, Pair, pool
 from loopsmith.verify.online import HIGHEST
-from loopsmith.verify.paired import Confirmation, Side
+from loopsmith.verify.paired import Confirmation, Side, blocks
 from loopsmith.verify.runner import violations
 from loopsmith.verify.statistics import mean
 from loopsmith.workflow import Objective, format_duration
@@ -217,7 +217,7 @@ async def beside(
                 return pairing.finding(None)
         found = await exactly(pairing, notes)
         if isinstance(found, Compared):
-            return pairing.finding(found, notes)
+            return pairing.finding(tolerated(pairing, found, noise) if secondary else found, notes)
         noise = found
     most = max(repeats or lab.settings.repeats.confirm, len(pairing.values(objective.metric)))
     for number in range(most):
@@ -259,6 +259,16 @@ async def exactly(pairing: Pairing, notes: list[str]) -> Compared | Noise:
         return compare_exact(objective, *pairs[0])
     notes.append(f"{objective.metric} repeated exactly in the campaign and does not now, so it is compared in pairs")
     return pool([again], [])
+
+
+def tolerated(pairing: Pairing, said: Compared, noise: Noise) -> Compared:
+    """What was said of a metric that repeats exactly, and of the tolerances of the secondary ones."""
+    pairs = len(pairing.values(pairing.lab.settings.objective.metric))
+    blocked, waiting = blocks(confirmation(pairing, noise, pairs), sides(pairing))
+    if not (blocked or waiting):
+        return said
+    standing = Standing.FAILED if blocked else said.standing
+    return replace(said, standing=standing, reason=f"{said.reason}; {blocked or waiting}")
 
 
 def confirmation(pairing: Pairing, noise: Noise, pairs: int, **changes: Any) -> Confirmation:

@@ -20,7 +20,7 @@ from loopsmith.verify.changes import Baseline
 from loopsmith.verify.guardrails import check_patch
 from loopsmith.verify.noise import pairs_needed
 from loopsmith.verify.online import level
-from loopsmith.verify.paired import next_step
+from loopsmith.verify.paired import blocks, next_step
 from loopsmith.verify.statistics import judge_exact, needed_share
 from loopsmith.workflow import MinEffect, Objective
 from loopsmith.workspace.hunks import Hunk, hunks, with_hunks
@@ -195,12 +195,11 @@ class Search:
         metric, exact = self.objective.metric, self.lab.exact
         share = level(self.lab.settings.decide.alpha, self.tests, self.found)
         self.tests += 1
-        for number in range(1 if exact else self.repeats):
+        waiting = ""
+        for number in range(self.repeats):
             if not await pairing.pair(number, 1 if exact else self.repeats):
                 return False, pairing.problem, None
             values = pairing.values(metric)
-            if exact:
-                return self.judge(*values[0])
             test = confirmation(
                 pairing,
                 self.lab.noise(metric),
@@ -210,12 +209,18 @@ class Search:
                 number=self.tests,
                 level=share,
             )
+            if exact:
+                gone, why, effect = self.judge(*values[number])
+                blocked, waiting = blocks(test, sides(pairing))
+                if not gone or not waiting:
+                    return gone and not blocked, f"{why}; {blocked}" if blocked else why, effect
+                continue
             decision = next_step(test, values, sides(pairing))
             if decision is not None:
                 dropped = decision.verdict is Verdict.KEPT
                 self.found += dropped
                 return dropped, decision.reason, decision.effect
-        raise AssertionError("the last pair decides")
+        return False, waiting, None
 
     def judge(self, whole: float, smaller: float) -> tuple[bool, str, Effect | None]:
         """By one run of each."""
