@@ -81,13 +81,13 @@ def squares(n):
     ids=["sleep", "waiting", "threads", "another thread", "timers and priority", "patched clocks"],
 )
 def test_what_the_candidate_does_or_waits_for_counts(measure, source, at_least):
-    assert measure(source, clock="cpu").value >= 0.97 * at_least  # the channel's own time is taken off
+    assert measure(source, clock="cpu").value >= 0.9 * at_least  # the channel's own time is taken off
 
 
 @pytest.mark.parametrize("clock", ["cpu", "wall"])
 def test_the_threads_that_numpy_starts_are_no_work_of_the_first_call(measure, clock):
     assert "numpy" in sys.modules or pytest.importorskip("numpy")
-    assert measure(SLEEPS, clock=clock).value >= 0.97 * 0.05
+    assert measure(SLEEPS, clock=clock).value >= 0.9 * 0.05
 
 
 def test_who_leaves_work_to_a_process_gets_no_score(measure):
