@@ -50,8 +50,16 @@ def ask(kind, url, ledger, deadline=None, **more):
     return asyncio.run(talk.ask())
 
 
+ADVICE = fail(
+    429,
+    "You can increase your rate limit by adding a payment method at https://platform.openai.com/account/billing.",
+    type="requests",
+    code="rate_limit_exceeded",
+)
+
+
 @KINDS
-@pytest.mark.parametrize("trouble", [RATE_LIMITED, SERVER_ERROR, OVERLOADED, fail(503), fail(408), DROP])
+@pytest.mark.parametrize("trouble", [RATE_LIMITED, ADVICE, SERVER_ERROR, OVERLOADED, fail(503), fail(408), DROP])
 def test_passing_trouble_is_asked_again_and_charged_once(kind, trouble):
     ledger = Ledger()
     with model_server([trouble, say("hi")]) as url:
@@ -114,6 +122,7 @@ def test_retry_after_may_be_a_date():
         (NO_SUCH_MODEL, "has no model `test-model`"),
         (NO_BALANCE, "cannot pay"),
         (NO_QUOTA, "cannot pay"),
+        (fail(429, "Your account is not active", type="billing_not_active"), "cannot pay"),
         (fail(402, "Insufficient Balance"), "cannot pay"),
         (fail(400, "temperature is not supported"), "temperature is not supported"),
     ],
