@@ -168,6 +168,21 @@ def test_a_page_that_is_no_api_is_told_from_a_model(kind):
         ask(kind, url, Ledger())
 
 
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        *((kind, {"total_tokens": 7}) for kind in ("anthropic", "openai", "responses")),
+        *((kind, {"prompt_tokens": None, "output_tokens": 3}) for kind in ("anthropic", "openai", "responses")),
+        ("openai", {"prompt_tokens": 7}),
+    ],
+)
+def test_an_endpoint_that_counts_in_part_is_charged_what_was_reserved(kind, usage):
+    ledger = Ledger()
+    with model_server([{**say("hi"), "usage": usage}]) as url:
+        assert ask(kind, url, ledger).text == "hi"
+    assert ledger.rows[0].output_tokens == 8192
+
+
 def test_an_endpoint_that_does_not_count_is_charged_what_was_reserved():
     ledger = Ledger()
     with model_server([{**say("hi"), "usage": None}]) as url:
