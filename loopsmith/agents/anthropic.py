@@ -18,6 +18,7 @@ from loopsmith.agents.model import (
     Tool,
     ToolMessage,
     UserMessage,
+    counted,
     tool_call,
     whole,
 )
@@ -114,11 +115,7 @@ class AnthropicModel:
     def _completion(self, reply: Any) -> Completion:
         if not isinstance(reply, anthropic.types.Message) or not isinstance(reply.content, list):
             raise ProviderError(f"{self._endpoint.url} does not speak the Anthropic Messages API; check agent.base_url")
-        usage = reply.usage
-        cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-        tokens = Tokens(
-            input=usage.input_tokens + cached + written, cached=cached, written=written, output=usage.output_tokens
-        )
+        tokens = _tokens(reply.usage)
         if reply.stop_reason == "model_context_window_exceeded":
             raise ContextFull(f"the conversation is too long for {self.settings.model}", tokens)
         stop = STOPS.get(reply.stop_reason or "", Stop.END)
@@ -137,6 +134,13 @@ class AnthropicModel:
             text = error.api_message or error.message
             return failure(self._endpoint, error.status_code, text, code, error.response.headers)
         return silence(self._endpoint, error)
+
+
+def _tokens(usage: anthropic.types.Usage | None) -> Tokens | None:
+    if usage is None or usage.input_tokens is None:
+        return None
+    cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    return counted(usage.input_tokens + cached + written, usage.output_tokens, cached=cached, written=written)
 
 
 def _empty(message: Message) -> bool:

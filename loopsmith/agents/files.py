@@ -4,9 +4,10 @@ Every path comes from a model: it is resolved, links included, before anything i
 """
 
 import difflib
+import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,10 @@ class Files:
             raise Refused(f"`{name}` is not a file")
         if found.st_size > MAX_READ:
             raise Refused(f"`{name}` has {found.st_size:,} bytes; look into it with bash: grep -n, head, sed -n")
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Refused(f"`{name}` cannot be read: {error.strerror}") from None
         if b"\0" in data[:8192]:
             raise Refused(f"`{name}` is binary, {len(data):,} bytes")
         return data.decode(errors="surrogateescape")
@@ -89,14 +93,15 @@ class Files:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode(errors="surrogateescape"))
-        except (FileExistsError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+        except OSError as error:
             raise Refused(f"`{path.name}` cannot be written: {error.strerror}") from None
 
     def _resolve(self, name: str, roots: tuple[Path, ...]) -> Path:
         try:
             path = (self.root / name).resolve()
+            path.exists()  # raises where the name is too long, or a folder above it cannot be looked into
         except (OSError, ValueError, RuntimeError) as error:
-            raise Refused(f"`{name[:200]}` is not a path: {error}") from None
+            raise Refused(f"`{name[:200]}` is not a path: {getattr(error, 'strerror', None) or error}") from None
         if any(path.is_relative_to(root.resolve()) for root in roots):
             return path
         raise Refused(
@@ -104,10 +109,28 @@ class Files:
         )
 
     def _near(self, name: str) -> str:
-        names = [p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if ".git" not in p.parts]
+        names = [os.path.relpath(entry.path, self.root) for entry in walk(self.root)]
         same = [found for found in names if Path(found).name == Path(name).name]
         close = (same or difflib.get_close_matches(name, names, n=3, cutoff=0.5))[:3]
         return f"; did you mean {', '.join(f'`{found}`' for found in close)}?" if close else ""
+
+
+def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that is below a folder, without git's own and without following links.
+
+    A worker can make folders that nobody can list, or too many in one another: these are passed over.
+    """
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as listing:
+                entries = [entry for entry in listing if entry.name != ".git"]
+        except OSError:
+            continue
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
 
 
 def replace_once(text: str, old: str, new: str) -> tuple[str, int]:

@@ -69,6 +69,13 @@ class Tokens:
     output: int = 0
 
 
+def counted(input: object, output: object, *, cached: int | None = 0, written: int | None = 0) -> Tokens | None:
+    """What a provider says that a call used; None where it does not count both."""
+    if not isinstance(input, int) or not isinstance(output, int):
+        return None
+    return Tokens(input=input, cached=cached or 0, written=written or 0, output=output)
+
+
 class Stop(StrEnum):
     """Why a model stopped."""
 

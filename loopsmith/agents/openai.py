@@ -21,6 +21,7 @@ from loopsmith.agents.model import (
     Tool,
     ToolMessage,
     UserMessage,
+    counted,
     tool_call,
     whole,
 )
@@ -178,11 +179,11 @@ def _tokens(reply: ChatCompletion) -> Tokens | None:
     if usage is None:
         return None
     details = usage.prompt_tokens_details
-    return Tokens(
-        input=usage.prompt_tokens,
-        cached=(details.cached_tokens or 0) if details else 0,
-        written=(details.cache_write_tokens or 0) if details else 0,
-        output=usage.completion_tokens,
+    return counted(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached=details.cached_tokens if details else 0,
+        written=details.cache_write_tokens if details else 0,
     )
 
 

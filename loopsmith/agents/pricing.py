@@ -44,8 +44,9 @@ def given(price: Price, *, written: float = 1.0) -> Pricing:
     write = price.input * written if price.written is None else price.written
 
     def cost(tokens: Tokens) -> float:
-        fresh = tokens.input - tokens.cached - tokens.written
-        prompt = fresh * price.input + tokens.cached * read + tokens.written * write
+        cached, written = parts(tokens)
+        fresh = tokens.input - cached - written
+        prompt = fresh * price.input + cached * read + written * write
         return (prompt + tokens.output * price.output) / MILLION
 
     return cost
@@ -63,16 +64,23 @@ def listed(kind: str, model: str, url: str | None) -> Pricing:
     prices, provider = get_snapshot(), _provider(kind, url)
 
     def cost(tokens: Tokens) -> float:
+        cached, written = parts(tokens)
         usage = Usage(
             input_tokens=tokens.input,
-            cache_read_tokens=tokens.cached,
-            cache_write_tokens=tokens.written,
+            cache_read_tokens=cached,
+            cache_write_tokens=written,
             output_tokens=tokens.output,
         )
         return float(prices.calc(usage, model, provider, None, None).total_price)
 
     cost(Tokens())  # raises now rather than in the middle of the night
     return cost
+
+
+def parts(tokens: Tokens) -> tuple[int, int]:
+    """The cached and the written ones among the input tokens; some endpoints count more of them than of all."""
+    cached = min(tokens.cached, tokens.input)
+    return cached, min(tokens.written, tokens.input - cached)
 
 
 def listed_context(kind: str, model: str, url: str | None) -> int | None:

@@ -11,10 +11,10 @@ from loopsmith.agents.model import (
     Completion,
     Message,
     Stop,
-    Tokens,
     Tool,
     ToolMessage,
     UserMessage,
+    counted,
     tool_call,
     whole,
 )
@@ -80,11 +80,11 @@ class ResponsesModel(Endpointed):
             text="".join(part.text for part in texts if part.type == "output_text") or refused,
             calls=whole(calls, stop),
             stop=Stop.REFUSED if refused else stop,
-            tokens=Tokens(
-                input=usage.input_tokens,
-                cached=(details.cached_tokens or 0) if details else 0,
-                written=(getattr(details, "cache_write_tokens", None) or 0) if details else 0,
-                output=usage.output_tokens,
+            tokens=counted(
+                usage.input_tokens,
+                usage.output_tokens,
+                cached=details.cached_tokens if details else 0,
+                written=getattr(details, "cache_write_tokens", 0),
             )
             if usage
             else None,

@@ -24,7 +24,7 @@ PATIENCE = 600.0  # seconds; one that did answer comes back, and the night is lo
 LONGEST_WAIT = 6 * 3600.0  # seconds that a provider may ask to wait; subscriptions have limits of five hours
 BACKOFF = wait_random_exponential(multiplier=1, min=0.25, max=60)
 
-_BILLING = ("billing", "insufficient_quota", "spend_limit", "credit balance", "insufficient balance", "no credit")
+_BILLING = ("insufficient_quota", "spend_limit", "credit balance", "insufficient balance", "no credit")
 _CONTEXT = ("context_length", "context length", "context size", "context_size", "context window", "prompt is too long")
 _CONTENT = ("content_filter", "content_policy", "content management policy", "invalid_prompt")
 _NO_MODEL = ("model_not_found", "not a valid model", "invalid model", "unknown model")
@@ -166,7 +166,9 @@ def failure(endpoint: Endpoint, status: int, text: str, code: str, headers: Mapp
     def any_of(marks: tuple[str, ...]) -> bool:
         return any(mark in words for mark in marks)
 
-    if status == 402 or (status < 500 and any_of(_BILLING)):
+    # What is said beside a rate limit tells how to pay for more: that is advice.
+    unpaid = any_of(_BILLING) or "billing" in (code.lower() if status == 429 else words)
+    if status == 402 or (status < 500 and unpaid):
         return ProviderError(
             f"the account behind {endpoint.key} at {endpoint.url} cannot pay ({said}); add credit, then run again"
         )

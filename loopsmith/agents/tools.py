@@ -1,14 +1,15 @@
 """The tools of a model worker. Every mistake of the model comes back to it as text; none ends the worker."""
 
+import os
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
 from loopsmith.agents.arguments import Arguments, BadArguments, read, tool
 from loopsmith.agents.campaign_tools import CAMPAIGN_KINDS, ask, offered
-from loopsmith.agents.files import Files, Refused, replace_once
+from loopsmith.agents.files import Files, Refused, replace_once, walk
 from loopsmith.agents.model import ToolCall, ToolResult
 from loopsmith.agents.output import fitting, head_and_tail, lines_of, printable
 from loopsmith.protocols import Services, Workspace
@@ -131,8 +132,8 @@ class Toolbox:
                 case other:
                     text = await ask(other, self.brief, self.services)
         except (Refused, BadArguments) as problem:
-            return ToolResult(call_id=call.id, text=f"error: {problem}", failed=True)
-        return ToolResult(call_id=call.id, text=text)
+            return ToolResult(call_id=call.id, text=printable(f"error: {problem}"), failed=True)
+        return ToolResult(call_id=call.id, text=printable(text))
 
     async def bash(self, wish: Bash) -> str:
         left = wish.timeout if self.deadline is None else min(wish.timeout, self.deadline - time.monotonic())
@@ -158,7 +159,7 @@ class Toolbox:
         shown, last = fitting(lines, wish.first, wish.first + wish.count - 1, VIEW_SHOWN)
         whole = wish.first == 1 and last == len(lines)
         rest = "" if whole else f"\n[lines {wish.first} to {last} of {len(lines)}]"
-        return printable(shown) + rest
+        return shown + rest
 
     def edit(self, wish: Edit) -> str:
         path = self.files.editable_path(wish.path)
@@ -168,7 +169,7 @@ class Toolbox:
         self.files.write(path, text)
         end = line + max(0, len(lines_of(wish.new)) - 1)
         shown, _ = fitting(lines_of(text), max(1, line - AROUND), end + AROUND, EDIT_SHOWN)
-        return f"edited {wish.path}; it now reads:\n{printable(shown)}"
+        return f"edited {wish.path}; it now reads:\n{shown}"
 
     def write(self, wish: Write) -> str:
         path = self.files.editable_path(wish.path)
@@ -221,31 +222,18 @@ class Toolbox:
     def _state(self) -> dict[str, tuple[int, int]]:
         """The editable files, each with its size and time of change: enough to see that one was written."""
         found = {}
-        for path in _walk(self.workspace.path):
-            name = path.relative_to(self.workspace.path).as_posix()
-            if self.files.editable(name):
-                status = path.lstat()
-                found[name] = (status.st_size, status.st_mtime_ns)
+        for entry in walk(self.workspace.path):
+            name = os.path.relpath(entry.path, self.workspace.path)
+            if self.files.editable(name) and not entry.is_dir(follow_symlinks=False):
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    found[name] = (status.st_size, status.st_mtime_ns)
         return found
 
     def _listing(self, folder: Path) -> str:
-        names = sorted(p.relative_to(folder).as_posix() + "/" * p.is_dir() for p in _walk(folder, folders=True))
+        names = sorted(os.path.relpath(e.path, folder) + "/" * os.path.isdir(e.path) for e in walk(folder))
         shown = "\n".join(names[:VIEW_LINES]) or "[the folder is empty]"
         return shown + (f"\n[{len(names) - VIEW_LINES} more]" if len(names) > VIEW_LINES else "")
-
-
-def _walk(folder: Path, folders: bool = False) -> Sequence[Path]:
-    """The files below a folder, without git's own and without following links."""
-    found: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name == ".git":
-            continue
-        inner = path.is_dir() and not path.is_symlink()
-        if not inner or folders:
-            found.append(path)
-        if inner:
-            found.extend(_walk(path, folders))
-    return found
 
 
 def recall(item: Reflection) -> str:

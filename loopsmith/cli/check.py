@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -133,11 +134,19 @@ def check_programs(loaded: workflow.Workflow) -> None:
     path = clean_environment({})["PATH"]
     missing = []
     for key, command in commands:
-        name = next((word for word in command.split() if not re.match(r"\w+=", word)), "")
+        name = next((word for word in words_of(command) if not re.match(r"\w+=", word)), "")
         if re.fullmatch(r"[\w.+-]+", name) and not known_to_shell(name, path):
             missing.append(f"verify.{key}: there is no program `{name}` on PATH; install it, or write another command")
     if missing:
         raise WorkflowError(*dict.fromkeys(missing))
+
+
+def words_of(command: str) -> list[str]:
+    """The words of a command as the shell has them; none where a quotation mark is not closed."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def known_to_shell(name: str, path: str) -> bool:

@@ -1,5 +1,6 @@
 """From the options of a command to the campaign that it is about."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -91,4 +92,4 @@ def pick(store: Store, campaign: str | None) -> Campaign:
 
 def where(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> str:
     given = (("-w", path), ("--state", state), ("--tracker", tracker), ("--campaign", campaign))
-    return " ".join(f"{flag} {value}" for flag, value in given if value is not None)
+    return shlex.join(word for flag, value in given if value is not None for word in (flag, str(value)))

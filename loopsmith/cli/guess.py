@@ -198,11 +198,11 @@ def needed(found: Found, commands: list[str]) -> tuple[str, ...]:
             words = shlex.split(command)
         except ValueError:
             words = command.split()
-        used |= {PurePosixPath(word).parts[0] for word in words if word and not word.startswith(("/", "-"))}
+        used |= {part for word in words if not word.startswith(("/", "-")) for part in PurePosixPath(word).parts[:1]}
         if words and words[0] in ("npm", "npx", "node", "yarn", "pnpm"):
             used.add("node_modules")
     seen = {path.split("/")[0] for path in found.files}
-    return tuple(sorted(name for name in used - seen - {".", "..", ".git"} if found.has(name)))
+    return tuple(sorted(name for name in used - seen - {"..", ".git"} if found.has(name)))
 
 
 GUESSES: dict[str, Callable[[Found, Answers], str | tuple[str, ...] | None]] = {

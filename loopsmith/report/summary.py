@@ -1,5 +1,6 @@
 """The end of a run, and of `status`, in words that a person reads in ten seconds."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from loopsmith.search.memory import effect_words, percent
 from loopsmith.workflow import format_duration, format_money
 from loopsmith.workflow.quote import one_line
 
+STATE = ("--state", "--tracker")
 ORDER = ("kept", "discarded", "rejected", "failed", "crashed", "timed_out", "duplicate", "quarantined")
 
 
@@ -69,10 +71,17 @@ def next_steps(view: dict[str, Any], where: str) -> list[str]:
     elif campaign["status"] == "running":
         steps.append(f"loopsmith stop{suffix}")
     elif campaign["status"] in ("stopped", "interrupted", "failed"):
-        steps.append(f"loopsmith run {campaign['workflow']}  # go on where it stopped")
+        steps.append(f"{again(campaign['workflow'], where)}  # go on where it stopped")
     else:
         steps.append(f"loopsmith memory{suffix}  # what was learned")
     return steps
+
+
+def again(workflow: str, where: str) -> str:
+    """The command that goes on with a campaign: of the options that find it, with those that say where its state is."""
+    words = shlex.split(where)
+    state = [word for pair in zip(words[::2], words[1::2], strict=True) if pair[0] in STATE for word in pair]
+    return shlex.join(["loopsmith", "run", workflow, *state])
 
 
 def helpers(roles: dict[str, Any]) -> list[tuple[str, str]]:

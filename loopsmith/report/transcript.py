@@ -39,31 +39,32 @@ def readable(text: str) -> Iterator[str]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
-            entry = None
-        if not isinstance(entry, dict):
+            turn += entry.get("kind") == "Completion"
+            yield from list(_entry(entry, turn))
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):  # a program may print anything
             yield line
-            continue
-        match entry.get("kind"):
-            case "UserMessage":
-                yield from _part("loopsmith", entry.get("shared", "") + entry["text"])
-            case "Completion":
-                turn += 1
-                yield from _part(f"model, turn {turn}{_tokens(entry)}", entry["text"])
-                for call in entry["calls"]:
-                    yield from _call(call)
-                if entry["stop"] in ("length", "refused"):
-                    yield f"[{'cut off at its length limit' if entry['stop'] == 'length' else 'refused'}]"
-            case "ToolMessage":
-                for number, result in enumerate(entry["results"], 1):
-                    which = f" {number}" if len(entry["results"]) > 1 else ""
-                    yield from _part(f"result{which}{', failed' if result['failed'] else ''}", result["text"])
-            case "Compaction":
-                yield from _part("old tool output left out of the conversation from here on", "")
-            case None if "system" in entry:
-                yield from _part("system", entry["system"])
-            case _:
-                yield json.dumps(entry, ensure_ascii=False)
+
+
+def _entry(entry: dict[str, Any], turn: int) -> Iterator[str]:
+    match entry.get("kind"):
+        case "UserMessage":
+            yield from _part("loopsmith", entry.get("shared", "") + entry["text"])
+        case "Completion":
+            yield from _part(f"model, turn {turn}{_tokens(entry)}", entry["text"])
+            for call in entry["calls"]:
+                yield from _call(call)
+            if entry["stop"] in ("length", "refused"):
+                yield f"[{'cut off at its length limit' if entry['stop'] == 'length' else 'refused'}]"
+        case "ToolMessage":
+            for number, result in enumerate(entry["results"], 1):
+                which = f" {number}" if len(entry["results"]) > 1 else ""
+                yield from _part(f"result{which}{', failed' if result['failed'] else ''}", result["text"])
+        case "Compaction":
+            yield from _part("old tool output left out of the conversation from here on", "")
+        case None if "system" in entry:
+            yield from _part("system", entry["system"])
+        case _:
+            yield json.dumps(entry, ensure_ascii=False)
 
 
 def _part(title: str, text: str) -> Iterator[str]:

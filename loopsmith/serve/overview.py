@@ -9,6 +9,7 @@ from loopsmith import report
 from loopsmith.campaign.live.hints import hints
 from loopsmith.live import RequestStatus
 from loopsmith.records import Campaign, CampaignStatus, Status
+from loopsmith.report.morning.words import options
 from loopsmith.report.progress.curve import Curve, curve
 from loopsmith.report.progress.figure import Across, figure, legend
 from loopsmith.report.status import effect_of
@@ -69,7 +70,7 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "requests": requests,
         "asked": [request for request in requests if request.status is RequestStatus.WAITING],
         "events": store.events(id_, limit=ROWS, newest_first=True),
-        "resume": resume(campaign, process),
+        "resume": resume(site, campaign, process),
         "stopped": campaign.status is not CampaignStatus.RUNNING,
     }
 
@@ -132,8 +133,10 @@ def forecast(view: dict[str, Any]) -> str:
     return f"At this pace it ends in about {format_duration(max(1, round(left)), 1)}, by its limit of {name}."
 
 
-def resume(campaign: Campaign, process: int | None) -> str:
+def resume(site: Site, campaign: Campaign, process: int | None) -> str:
     """The command that goes on with a campaign whose process is gone, or that was stopped or failed."""
     ended = campaign.status in (CampaignStatus.STOPPED, CampaignStatus.FAILED)
     gone = campaign.status is CampaignStatus.RUNNING and process is None
-    return f"loopsmith run {campaign.workflow_path}" if ended or gone else ""
+    place, state = site.source.store().place, site.source.state
+    where = options(state.root, campaign, None if place == str(state.tracker) else place)
+    return report.again(campaign.workflow_path, where) if ended or gone else ""

@@ -23,6 +23,7 @@ KEPT = 64  # values that are remembered
 THREADS = 4  # that sum a campaign up side by side
 SLOW = 0.3  # seconds; what takes longer to make is made aside
 PATIENCE = 0.5  # seconds that a page waits for sums that were never made before
+STALE = 5.0  # seconds of a campaign after which it is summed up again without an event: models cost money meanwhile
 REST = 9.0  # times its own length that making sums rests
 
 
@@ -130,7 +131,7 @@ class Site:
         are those of before. Where there are none, those of `late` that are not made soon are None.
         """
         seen = self.source.store().version(campaign.id)
-        told = (seen.event, seen.request, seen.answered) if seen else ()
+        told = (seen.event, seen.request, seen.answered, campaign.elapsed // STALE) if seen else ()
         version = short(*told, campaign.status, self.source.process(campaign))
         with self._lock:
             held, making = self._sums.get(campaign.id), self._making.get(campaign.id)

@@ -54,6 +54,7 @@ class Picture:
         now: the time, by the later of this machine's clock and the tracker's newest record.
         view: as `report.status` gives it.
         events: newest first, the newest few thousand.
+        where: as in `Source`.
     """
 
     now: datetime
@@ -62,6 +63,7 @@ class Picture:
     activity: tuple[Activity, ...] = ()
     requests: tuple[Request, ...] = ()
     events: tuple[Event, ...] = field(default=(), repr=False)
+    where: str = ""
 
     @property
     def status(self) -> str:
@@ -191,6 +193,7 @@ class Feed:
             activity=activity,
             requests=requests,
             events=events,
+            where=self.source.where,
         )
 
     def _sums(self, store: Store, campaign: Campaign, newest: int) -> tuple[dict[str, Any], Curve]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from loopsmith.live import Activity, Doing, Request, RequestKind, RequestStatus
 from loopsmith.records import Event
-from loopsmith.report import outcome, waiting
+from loopsmith.report import again, outcome, waiting
 from loopsmith.watch.feed import Picture
 from loopsmith.watch.forecast import Forecast, forecast
 from loopsmith.watch.text import CAMPAIGN_STYLES, at_about, clock, plain, since, status_style, status_words
@@ -36,7 +36,7 @@ REQUEST_STYLES = {RequestStatus.WAITING: "yellow", RequestStatus.DONE: "", Reque
 
 
 def resume_command(picture: Picture) -> str:
-    return f"loopsmith run {plain(picture.view['campaign']['workflow'])}"
+    return plain(again(picture.view["campaign"]["workflow"], picture.where))
 
 
 def head(picture: Picture, trouble: str = "") -> list[Text]:

@@ -14,7 +14,7 @@ from loopsmith.agents.coding import CodingAgent, presets, program
 from loopsmith.agents.registry import build
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.workflow import CliAgent, Settings
-from loopsmith.workspace import Sandbox
+from loopsmith.workspace import Sandbox, remove_folder
 
 PRICE = {"input": 1.0, "output": 10.0}
 COMMANDS = {name: entry.argv[0] for name, entry in presets().items()}
@@ -104,6 +104,28 @@ def test_what_a_program_writes_to_its_own_files_is_counted_while_it_runs(
     work(workspace, watching, program=name, price=PRICE, silence="20s")
     assert sum(row.input_tokens for row in watching.rows) >= {"aider": 919}.get(name, 13_000)
     assert watching.spent.cost_usd > 0
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        'ln -s x.jsonl "$HOME/.codex/sessions/a/x.jsonl"',  # a circle
+        'cd "$HOME/.codex/sessions"; for n in $(seq 1500); do mkdir d; cd -P d; done',
+    ],
+)
+def test_links_in_a_circle_and_folders_without_end_among_its_files_end_nothing(workspace, ledger, play, trap):
+    play(
+        "codex",
+        f'mkdir -p "$HOME/.codex/sessions/a"; ({trap}); {recorded("codex-session")} > $HOME/.codex/sessions/a/y.jsonl',
+        recorded("codex-completed"),
+        EDIT,
+    )
+    try:
+        report = work(workspace, ledger, program="codex", price=PRICE)
+    finally:
+        remove_folder(workspace.home)  # pytest cannot
+    assert report.finish_reason == "submitted"
+    assert ledger.spent.cost_usd > 0
 
 
 FAILED = [

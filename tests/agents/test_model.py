@@ -234,6 +234,13 @@ def test_listed_prices_know_cached_tokens(kind, name):
     assert one.cost(Tokens(input=1000, written=1000)) >= fresh
 
 
+@pytest.mark.parametrize("price", [None, Price(input=2, cached=1, output=4)])
+def test_an_endpoint_that_counts_more_cached_tokens_than_tokens_is_charged_for_its_tokens(price):
+    one = build_model(settings("openai", "http://127.0.0.1:1", model="gpt-4o", price=price))
+    tokens = Tokens(input=1000, cached=1500, written=100, output=10)
+    assert one.cost(tokens) == one.cost(Tokens(input=1000, cached=1000, output=10)) > 0
+
+
 def test_a_given_price_wins_and_may_be_nothing():
     one = build_model(settings("openai", "http://127.0.0.1:1", model="gpt-4o", price=0))
     assert one.cost(Tokens(input=10**6, output=10**6)) == 0

@@ -50,8 +50,16 @@ def ask(kind, url, ledger, deadline=None, **more):
     return asyncio.run(talk.ask())
 
 
+ADVICE = fail(
+    429,
+    "You can increase your rate limit by adding a payment method at https://platform.openai.com/account/billing.",
+    type="requests",
+    code="rate_limit_exceeded",
+)
+
+
 @KINDS
-@pytest.mark.parametrize("trouble", [RATE_LIMITED, SERVER_ERROR, OVERLOADED, fail(503), fail(408), DROP])
+@pytest.mark.parametrize("trouble", [RATE_LIMITED, ADVICE, SERVER_ERROR, OVERLOADED, fail(503), fail(408), DROP])
 def test_passing_trouble_is_asked_again_and_charged_once(kind, trouble):
     ledger = Ledger()
     with model_server([trouble, say("hi")]) as url:
@@ -114,6 +122,7 @@ def test_retry_after_may_be_a_date():
         (NO_SUCH_MODEL, "has no model `test-model`"),
         (NO_BALANCE, "cannot pay"),
         (NO_QUOTA, "cannot pay"),
+        (fail(429, "Your account is not active", type="billing_not_active"), "cannot pay"),
         (fail(402, "Insufficient Balance"), "cannot pay"),
         (fail(400, "temperature is not supported"), "temperature is not supported"),
     ],
@@ -157,6 +166,21 @@ def test_a_server_that_is_not_there_is_named_after_some_patience(kind, monkeypat
 def test_a_page_that_is_no_api_is_told_from_a_model(kind):
     with model_server([{"raw": "<html>log in</html>"}]) as url, pytest.raises(ProviderError, match=r"base_url"):
         ask(kind, url, Ledger())
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        *((kind, {"total_tokens": 7}) for kind in ("anthropic", "openai", "responses")),
+        *((kind, {"prompt_tokens": None, "output_tokens": 3}) for kind in ("anthropic", "openai", "responses")),
+        ("openai", {"prompt_tokens": 7}),
+    ],
+)
+def test_an_endpoint_that_counts_in_part_is_charged_what_was_reserved(kind, usage):
+    ledger = Ledger()
+    with model_server([{**say("hi"), "usage": usage}]) as url:
+        assert ask(kind, url, ledger).text == "hi"
+    assert ledger.rows[0].output_tokens == 8192
 
 
 def test_an_endpoint_that_does_not_count_is_charged_what_was_reserved():

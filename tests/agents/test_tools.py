@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_worker import make_brief
+from model_worker import Ledger, make_brief
 
 from loopsmith.agents.files import Refused, replace_once
 from loopsmith.agents.model import ToolCall
 from loopsmith.agents.output import SHOWN, head_and_tail
 from loopsmith.agents.tools import TOOLS, Toolbox
+from loopsmith.workspace import remove_folder
 
 
 @pytest.fixture
@@ -115,6 +116,44 @@ def test_no_path_leads_out_of_the_folder(use, workspace, tmp_path, path):
     ):
         assert "leads out of your folder" in text
     assert outside.read_text() == "secret"
+
+
+def test_a_path_that_no_file_can_have_is_the_models_mistake(use):
+    path = f"src/{'x' * 300}.c"
+    for text in (
+        use("view", path=path),
+        use("write", path=path, content="x"),
+        use("edit", path=path, old="s", new="x"),
+        use("write", path="src/" + "a/" * 2500 + "b.c", content="x"),
+    ):
+        assert "is not a path: File name too long" in text
+
+
+@pytest.fixture
+def deep(workspace):
+    """A folder with more in one another than Python calls itself, and than a path can name."""
+    folder = workspace.path / "src/zz"
+    folder.mkdir()
+    fd = os.open(folder, os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=fd)
+        fd, above = os.open("d", os.O_RDONLY, dir_fd=fd), fd
+        os.close(above)
+    os.close(fd)
+    yield folder
+    remove_folder(folder)  # pytest cannot
+
+
+def test_folders_beyond_any_depth_end_nothing(use, workspace, deep):
+    box = Toolbox(make_brief(), workspace, Ledger())
+    assert use("view", path=".").startswith("src/\nsrc/kernel.c\nsrc/zz/\nsrc/zz/d/\n")
+    assert "did you mean `src/kernel.c`?" in use("view", path="kernel.c")
+    assert not box.edited()
+
+
+def test_names_that_are_no_text_can_be_sent(use, workspace):
+    Path(os.fsdecode(os.fsencode(workspace.path) + b"/src/\xff.c")).touch()
+    assert use("view", path="src") == "kernel.c\n?.c"
 
 
 def test_write_makes_editable_files_only(use, workspace):

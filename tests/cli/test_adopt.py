@@ -67,6 +67,15 @@ def test_a_program_that_is_not_installed_is_told_by_check(folder, loopsmith, mon
     )
 
 
+def test_a_variable_with_words_in_quotes_is_no_program(folder, loopsmith):
+    program(folder, "nightly")
+    loopsmith("adopt")
+    result = loopsmith(
+        "check", "--set", """verify.command="CFLAGS='-O3 fast math' make" """, "--set", "agent.kind=tuner"
+    )
+    assert "fast" not in result.err
+
+
 def test_it_never_overwrites_without_force(folder, loopsmith):
     program(folder, "terse")
     (folder / "WORKFLOW.md").write_text("mine\n")

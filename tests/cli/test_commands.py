@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import subprocess
 
 import pytest
@@ -25,6 +26,23 @@ def done(tmp_path, loopsmith, monkeypatch):
     assert result.code == 0, result.err
     monkeypatch.chdir(path.parent)
     return path
+
+
+def test_the_commands_that_are_named_find_the_campaign_wherever_its_state_is(tmp_path, loopsmith):
+    path = write_source(tmp_path / "a source", agent=setting_x(12, 15))
+    broken = path.with_name("verify.sh")
+    whole = broken.read_text()
+    broken.write_text("exit 1\n")
+    state = tmp_path / "my state"
+    assert loopsmith("run", path, "--state", state).code == 3
+    out = loopsmith("status", "--state", state).out
+    (line,) = (text for text in out.splitlines() if "# go on" in text)
+    assert loopsmith(*shlex.split(line.partition("loopsmith ")[2], comments=True)).code == 3
+    assert not (path.parent / ".loopsmith").exists()
+    broken.write_text(whole)
+    out = loopsmith("run", path, "--state", state, "--new").out
+    shown = next(text for text in out.splitlines() if "loopsmith show" in text)
+    assert "candidate 2 of" in loopsmith(*shlex.split(shown.partition("loopsmith ")[2], comments=True)).out
 
 
 def test_run_ends_with_a_summary(tmp_path, loopsmith):

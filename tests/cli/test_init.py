@@ -222,7 +222,7 @@ def test_what_git_ignores_and_a_command_needs_is_found(tmp_path):
     for name in (".venv/bin", "node_modules", "data", "src"):
         (tmp_path / name).mkdir(parents=True)
     found = Found(tmp_path, ("src/a.py",))
-    assert needed(found, [".venv/bin/python src/a.py ./data/x /etc/passwd", "npm test", "it's"]) == (
+    assert needed(found, [".venv/bin/python src/a.py ./data/x /etc/passwd ''", "npm test", "it's", "go run ."]) == (
         ".venv",
         "data",
         "node_modules",

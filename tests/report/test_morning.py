@@ -139,13 +139,13 @@ def test_a_campaign_without_a_keep_reads_well_too(store, tell, filled, headline)
     assert it.goes_on
 
 
-def test_a_failed_campaign_shows_its_message_and_how_to_go_on(store, tell):
+def test_a_failed_campaign_shows_its_message_and_how_to_go_on(store, tell, tmp_path):
     it = tell(fill(store, [], baseline=(), status="failed", stop_reason="baseline", message="exit 1\n  | boom"))
     assert it.problem == "exit 1\n  | boom"
-    assert it.goes_on[0].line == "loopsmith run /project/WORKFLOW.md"
+    assert it.goes_on[0].line == f"loopsmith run /project/WORKFLOW.md --state {tmp_path}"
 
 
-def test_a_running_campaign_and_one_whose_process_is_gone_are_told_apart(store, tell):
+def test_a_running_campaign_and_one_whose_process_is_gone_are_told_apart(store, tell, tmp_path):
     campaign = fill(store, [kept(90.0)], status="running", stop_reason=None)
     running, gone = tell(campaign, process=77), tell(campaign)
     assert (running.state, running.ending) == (
@@ -153,13 +153,16 @@ def test_a_running_campaign_and_one_whose_process_is_gone_are_told_apart(store, 
         ("It is running now, in process 77; this is how it stands.",),
     )
     assert gone.state == "interrupted"
-    assert gone.goes_on[0].line == "loopsmith run /project/WORKFLOW.md"
+    assert gone.goes_on[0].line == f"loopsmith run /project/WORKFLOW.md --state {tmp_path}"
     assert running.headline.startswith("So far: seconds went from 100 to 90")
 
 
-def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell):
+def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell, tmp_path):
     campaign = fill(store, [], budget={"candidates": 40})
-    assert tell(campaign).goes_on[0].line == "loopsmith run /project/WORKFLOW.md --set budget.candidates=80"
+    assert (
+        tell(campaign).goes_on[0].line
+        == f"loopsmith run /project/WORKFLOW.md --state {tmp_path} --set budget.candidates=80"
+    )
 
 
 def test_kept_changes_say_what_each_contributed(store, tell, tmp_path):

@@ -10,6 +10,7 @@ import time
 from serving import Client, events_in
 from sqlalchemy import insert
 
+from loopsmith.records import Usage
 from loopsmith.tracker import open_store, tables
 
 
@@ -23,6 +24,15 @@ def test_a_change_is_told_and_the_page_has_the_version_that_is_told(client, stat
         _, second = next(news)
         assert second != first
         assert f'data-version="{second["version"]}"' in client.whole("/c/c").text
+
+
+def test_what_models_cost_is_on_the_page_without_an_event(client, state):
+    assert "$1.00" in client.whole("/c/c").text
+    with open_store(state / "tracker.db") as store:
+        used = Usage(role="worker", model="m", input_tokens=10, output_tokens=10, cost_usd=7.25)
+        store.settle(store.reserve(campaign_id="c", round_id=None, candidate_id=None, usage=used), used)
+        store.add_elapsed("c", 6)
+    assert "$8.25" in client.whole("/c/c").text
 
 
 def test_ten_thousand_events_a_second_are_a_few_messages(client, state):

@@ -117,7 +117,7 @@ def test_what_is_not_there_is_said_in_a_page(client, path):
 def test_a_campaign_whose_process_is_gone_is_shown_with_the_command_to_go_on(client, state):
     page = client.ask("/c/c").text
     assert ">interrupted</span>" in page
-    assert "loopsmith run /project/WORKFLOW.md" in page
+    assert f"loopsmith run /project/WORKFLOW.md --state {state}<" in page
 
 
 def test_a_campaign_that_runs_shows_what_goes_on_even_where_clocks_differ(client, state):

@@ -5,6 +5,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -126,9 +127,7 @@ class Files:
             last: nothing more will be.
         """
         for pattern, rules in self.patterns.items():
-            for path in islice(self.home.glob(pattern), FILES):
-                if not path.resolve().is_relative_to(self.home.resolve()):
-                    continue
+            for path in self._found(pattern):
                 reader, offset = self.readers.get(path, (Reader(rules), 0))
                 for data in _pieces(path, offset):
                     offset += len(data)
@@ -136,6 +135,14 @@ class Files:
                 self.readers[path] = reader, offset
                 if last:
                     yield from reader.end()
+
+    def _found(self, pattern: str) -> Iterator[Path]:
+        """The files of a pattern, but for those that lead elsewhere."""
+        home = os.path.realpath(self.home)
+        with suppress(OSError, RuntimeError):  # of folders that are removed meanwhile, or in one another without end
+            for path in islice(self.home.glob(pattern), FILES):
+                if Path(os.path.realpath(path)).is_relative_to(home):  # `resolve` raises where links form a circle
+                    yield path
 
 
 def _pieces(path: Path, offset: int) -> Iterator[bytes]:

@@ -179,7 +179,8 @@ class Standing:
         if waiting:
             tried += f", {waiting} {'waits' if waiting == 1 else 'wait'} for you"
         if campaign.status is CampaignStatus.FAILED:
-            again = f"loopsmith run {shlex.quote(campaign.workflow_path)}  (goes on)"
+            state = f" {self.where}" if self.where.startswith("--state") else ""
+            again = f"loopsmith run {shlex.quote(campaign.workflow_path)}{state}  (goes on)"
             said = f"failed ({campaign.stop_reason})"
             return self.message("failed", f"failed:{run}", said, reason, tried, again, look="status")
         key = f"finished:{campaign.stop_reason}:{counts['candidates']}"

@@ -10,6 +10,7 @@ from loopsmith.errors import LoopsmithError
 from loopsmith.records import Campaign, Candidate, Decision
 from loopsmith.report.morning.learned import Learned
 from loopsmith.report.morning.words import count
+from loopsmith.report.summary import again
 from loopsmith.search.policy import MERGE
 from loopsmith.tracker import Store
 from loopsmith.workflow import format_duration, format_money
@@ -91,18 +92,18 @@ def ending(campaign: Campaign, view: dict[str, Any]) -> tuple[str, ...]:
 def goes_on(campaign: Campaign, view: dict[str, Any], learned: Learned, where: str) -> tuple[Command, ...]:
     """What a person can do next, beside taking it."""
     state, reason = view["campaign"]["status"], campaign.stop_reason or ""
-    path = shlex.quote(campaign.workflow_path)
+    run = again(campaign.workflow_path, where)
     found = []
     if state == "running":
         found.append(Command(f"loopsmith status {where}", "how it stands now"))
     elif state in ("interrupted", "stopped"):
-        found.append(Command(f"loopsmith run {path}", "goes on where it stood"))
+        found.append(Command(run, "goes on where it stood"))
     elif state == "failed":
-        found.append(Command(f"loopsmith run {path}", "goes on, once that is mended"))
+        found.append(Command(run, "goes on, once that is mended"))
     elif reason in LIMITS:
         limit = view["budget"][reason]["limit"]
         more = budget_words(reason, limit * 2).replace(" ", "").removeprefix("$").replace(",", "") if limit else "..."
-        found.append(Command(f"loopsmith run {path} --set budget.{reason}={more}", "goes on with more"))
+        found.append(Command(f"{run} --set budget.{reason}={more}", "goes on with more"))
     for item in learned.waiting[:3]:
         found.append(Command(f"loopsmith show {item.number} {where}", "what waits, with its evidence"))
         found.append(Command(f"loopsmith approve {item.number} {where}", "keep it; `loopsmith reject` discards it"))

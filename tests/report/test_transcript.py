@@ -1,0 +1,23 @@
+import json
+
+import pytest
+
+from loopsmith.report import readable
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind":"UserMessage"}',
+        '{"kind":"Completion","text":1,"calls":[],"stop":"end"}',
+        '{"kind":"Completion","text":"x","calls":[{"name":"a","arguments":[]}],"stop":"end"}',
+        '{"kind":"ToolMessage","results":[1]}',
+        '{"system":{}}',
+        "[" * 5000,
+        "no JSON",
+    ],
+)
+def test_what_a_program_printed_is_shown_as_it_stands(line):
+    said = json.dumps({"kind": "UserMessage", "text": "brief"})
+    shown = [text.rstrip("-") for text in readable(f"{line}\n{said}\n")]
+    assert shown == [line, "--- loopsmith ", "brief"]
