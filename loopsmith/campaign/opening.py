@@ -56,8 +56,10 @@ def open_campaign(
         LoopsmithError: with what to do. Nothing was spent.
     """
     state.create()
-    with exclusive(state.lock), open_store(tracker or state.tracker) as store:
-        yield assemble(workflow, state, store, new=new, tape=tape)
+    with exclusive(state.lock) as note, open_store(tracker or state.tracker) as store:
+        context = assemble(workflow, state, store, new=new, tape=tape)
+        note(context.id)
+        yield context
 
 
 def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, tape: Tape | None) -> Context:
