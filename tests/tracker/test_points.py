@@ -100,6 +100,14 @@ def test_categories_are_told_apart_with_what_each_earned_and_cost(store):
     assert failed.nearest is None
 
 
+def test_a_category_counts_the_candidates_of_all_agents(store):
+    mine = ("one", "two", "retry")
+    fill(store, [discarded(100.0 - number, category="data", agent=name) for number, name in enumerate(mine)])
+    (tally,) = store.by_category("c", minimize=True)
+    assert (tally.category, tally.agent, tally.tried) == ("data", "", 3)
+    assert tally.nearest == pytest.approx(0.02)
+
+
 def test_endings_count_what_has_no_score_and_name_the_newest(store):
     fill(
         store,
