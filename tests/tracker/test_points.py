@@ -127,3 +127,10 @@ def test_near_misses_come_by_the_gain_of_their_first_run(store):
     fill(store, [discarded(101.0, first=99.0), discarded(101.0, first=95.0), discarded(101.0), discarded(99.0)])
     misses = store.near_misses("c", "seconds", minimize=True, limit=2)
     assert [point.number for point in misses] == [2, 1]
+
+
+def test_words_of_other_letters_than_ascii_are_found_whatever_their_case(store):
+    fill(store, [discarded(100.0, hypothesis="Überlauf vermeiden, im ÄRGSTEN Fall prüfen")])
+    for words in ("Überlauf", "überlauf", "ärgsten", "Ärgsten fall", "PRÜFEN", "Vermeiden"):
+        assert store.browse("c", search=words).total == 1, words
+    assert store.browse("c", search="Ölstand").total == 0
