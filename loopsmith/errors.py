@@ -5,6 +5,11 @@ a traceback and exits with `exit_code`.
 """
 
 
+def amount(value: float) -> str:
+    """A number of tokens, dollars or seconds, to read: a large one in full, and not as 1e+06."""
+    return f"{value:.0f}" if value >= 1e5 else f"{value:g}"
+
+
 class LoopsmithError(Exception):
     """The root. A caller that catches this catches every expected failure."""
 
@@ -79,4 +84,4 @@ class LimitReached(LoopsmithError):
 
     def __init__(self, limit: str, used: float, bound: float):
         self.limit, self.used, self.bound = limit, used, bound
-        super().__init__(f"{limit} reached: {used:g} of {bound:g}")
+        super().__init__(f"{limit} reached: {amount(used)} of {amount(bound)}")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from loopsmith import log
 from loopsmith.campaign.context import Context
-from loopsmith.errors import HarnessError
+from loopsmith.errors import HarnessError, amount
 from loopsmith.search.budget import End
 
 BEAT = 2.0  # seconds between two notes of the time used; a kill loses at most one
@@ -41,7 +41,7 @@ async def clock(context: Context) -> AsyncIterator[None]:
                 continue
             bound = context.settings.budget.wall_clock
             if bound is not None and used >= bound and not asked:
-                message = f"{bound:g} of {bound:g} seconds of wall clock used (budget.wall_clock)"
+                message = f"{amount(bound)} of {amount(bound)} seconds of wall clock used (budget.wall_clock)"
                 context.stop.request(End(reason="wall_clock", message=message))
                 asked = True
 

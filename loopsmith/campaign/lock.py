@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,10 @@ LOOKS = 10  # until a lock that another process has is that of a campaign
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[Callable[[str], None]]:
     """Hold the lock at `path` while in the block; the file names the holder's process.
+
+    Gives what notes there as well which campaign the process runs.
 
     Raises:
         UsageError: another process holds it.
@@ -24,6 +26,10 @@ def exclusive(path: Path) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise HarnessError(f"cannot write {path}: {error.strerror}; make it writable or pass --state DIR") from error
+
+    def note(campaign_id: str) -> None:
+        os.pwrite(handle, f"{os.getpid()} {campaign_id}".encode(), 0)
+
     try:
         for _ in range(LOOKS):
             try:
@@ -38,13 +44,13 @@ def exclusive(path: Path) -> Iterator[None]:
             )
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
+        yield note
     finally:
         os.close(handle)
 
 
-def holder(path: Path) -> int | None:
-    """The process that holds the lock at `path`; None when nobody does."""
+def holder(path: Path, campaign_id: str | None = None) -> int | None:
+    """The process that holds the lock at `path`; None when nobody does, or it runs another campaign than this one."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -52,8 +58,9 @@ def holder(path: Path) -> int | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.pread(handle, 20, 0).decode()
-        return int(text) if text.isdigit() else None
+        process, _, runs = os.pread(handle, 200, 0).decode().partition(" ")
+        other = campaign_id is not None and runs not in ("", campaign_id)
+        return int(process) if process.isdigit() and not other else None
     finally:
         os.close(handle)
     return None

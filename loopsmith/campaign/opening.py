@@ -56,17 +56,19 @@ def open_campaign(
         LoopsmithError: with what to do. Nothing was spent.
     """
     state.create()
-    with exclusive(state.lock), open_store(tracker or state.tracker) as store:
-        yield assemble(workflow, state, store, new=new, tape=tape)
+    with exclusive(state.lock) as note, open_store(tracker or state.tracker) as store:
+        context = assemble(workflow, state, store, new=new, tape=tape)
+        note(context.id)
+        yield context
 
 
 def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, tape: Tape | None) -> Context:
     """The parts of a campaign that holds its lock; what cannot work is said before it is written down."""
-    earlier = None if new or (tape and tape.replays) else store.find_campaign(str(filed.path))
+    repository = Repository.open(state.root)
+    earlier = None if new or (tape and tape.replays) else begun_here(filed, store, repository)
     resumed = earlier if earlier and earlier.identity_hash == filed.identity else None
     workflow, given, held = as_set(store, filed, resumed)
     settings = workflow.settings
-    repository = Repository.open(state.root)
     log.register_environment({**os.environ, **settings.verify.env})
     open_sandbox = detect_sandbox(workflow, state)
     sandbox = without_holdout(workflow, open_sandbox)
@@ -89,7 +91,7 @@ def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, ta
     if resumed:
         campaign = resume(workflow, store, repository, resumed, commit, notes)
     else:
-        campaign = begin(workflow, store, commit, earlier, notes)
+        campaign = begin(workflow, store, repository, commit, earlier, notes)
     context = Context(
         campaign=campaign,
         seed=tape.begin(campaign.id) if tape else "",
@@ -115,6 +117,12 @@ def assemble(filed: Workflow, state: StateFolder, store: Store, *, new: bool, ta
     watch(context)
     announce(context, notes, ended(given, held, workflow))
     return context
+
+
+def begun_here(workflow: Workflow, store: Store, repository: Repository) -> Campaign | None:
+    """The newest campaign of a workflow in this state folder: others may share the tracker, and the path too."""
+    found = store.campaigns(str(workflow.path))
+    return next((campaign for campaign in found if repository.baseline(campaign.id)), None)
 
 
 def as_set(
@@ -197,7 +205,12 @@ def check_agent(agent: Agent, workflow: Workflow, repository: Repository, state:
 
 
 def begin(
-    workflow: Workflow, store: Store, commit: str, earlier: Campaign | None, notes: dict[str, dict[str, Any]]
+    workflow: Workflow,
+    store: Store,
+    repository: Repository,
+    commit: str,
+    earlier: Campaign | None,
+    notes: dict[str, dict[str, Any]],
 ) -> Campaign:
     """A new campaign on a snapshot of the source."""
     settings = workflow.settings
@@ -206,8 +219,10 @@ def begin(
         parts = [words for key, words in IDENTITY.items() if earlier.settings.get(key) != resolved[key]]
         notes["campaign.replaced"] = {"earlier": earlier.id, "changed": ", ".join(parts)}
     slug = re.sub(r"[^a-z0-9]+", "-", settings.name.lower()).strip("-")[:40] or "campaign"
+    id = f"{slug}-{secrets.token_hex(3)}"
+    repository.set_baseline(id, commit)  # before the record: by it `begun_here` knows the campaign
     return store.start_campaign(
-        id=f"{slug}-{secrets.token_hex(3)}",
+        id=id,
         name=settings.name,
         workflow_path=str(workflow.path),
         workflow_text=workflow.text,

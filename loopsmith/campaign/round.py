@@ -31,8 +31,8 @@ async def run_round(context: Context, round_: Round) -> None:
     async with asyncio.TaskGroup() as group:
         for candidate in context.store.candidates(context.id, round_id=round_.id):
             group.create_task(advance(context, situation, candidate, race))
-    if context.stop.end:
-        return
+    if context.stop.end or context.store.candidates(context.id, round_id=round_.id, statuses=(Status.PLANNED,)):
+        return  # those that a limit of the campaign left planned go on where it is raised
     await choose(context, round_)
     try:
         await learn(context, round_)

@@ -28,7 +28,7 @@ class Found:
     @property
     def process(self) -> int | None:
         """The process that runs it now."""
-        return holder(self.state.lock)
+        return holder(self.state.lock, self.campaign.id)
 
     @property
     def repository(self) -> Repository:

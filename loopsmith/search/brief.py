@@ -50,7 +50,7 @@ def objective_words(settings: Settings) -> str:
     if objective.min_effect.value:
         words += f"; a change counts only if it is better by at least {objective.min_effect}"
     if objective.target is not None:
-        words += f"; the target is {objective.target:g}"
+        words += f"; the target is {objective.target:.12g}"
     return words
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loopsmith.errors import LimitReached
+from loopsmith.errors import LimitReached, amount
 from loopsmith.records import Spent, Usage
 from loopsmith.workflow.schema import Budget, Objective
 
@@ -35,7 +35,7 @@ def campaign_end(budget: Budget, used: Used, objective: Objective, best: float |
     """The first limit that is met, the target before all; None while the campaign may go on."""
     target = objective.target
     if target is not None and best is not None and not objective.better(target, best):
-        return End(reason="target", message=f"the target {objective.metric} = {target:g} is reached: {best:g}")
+        return End(reason="target", message=f"the target {objective.metric} = {target:.12g} is reached: {best:.12g}")
     spent = used.spent
     bounds: tuple[tuple[str, float, float | None, str], ...] = (
         ("rounds", used.rounds, budget.rounds, "rounds"),
@@ -47,7 +47,7 @@ def campaign_end(budget: Budget, used: Used, objective: Objective, best: float |
     )
     for name, value, bound, unit in bounds:
         if bound is not None and value >= bound:
-            return End(reason=name, message=f"{value:g} of {bound:g} {unit} used (budget.{name})")
+            return End(reason=name, message=f"{amount(value)} of {amount(bound)} {unit} used (budget.{name})")
     return None
 
 

@@ -65,12 +65,8 @@ class Source:
         return found.st_dev, found.st_ino
 
     def process(self, campaign: Campaign) -> int | None:
-        """The process that runs a campaign now. A state folder has one: its newest campaign that is not ended."""
-        if campaign.status is not CampaignStatus.RUNNING:
-            return None
-        running = [item for item in self.store().campaigns() if item.status is CampaignStatus.RUNNING]
-        newest = max(running, key=lambda item: item.updated_at, default=campaign)
-        return holder(self.state.lock) if newest.id == campaign.id else None
+        """The process that runs a campaign now."""
+        return holder(self.state.lock, campaign.id) if campaign.status is CampaignStatus.RUNNING else None
 
     def patch(self, candidate: Candidate) -> str | None:
         """A candidate's patch; None where loopsmith's repository does not hold it any more."""

@@ -17,25 +17,19 @@ NEWEST = (C.created_at.desc(), C.id.desc())
 class Campaigns(Verbs):
     """Starting, finding and ending campaigns."""
 
-    def campaigns(self) -> tuple[Campaign, ...]:
-        """Every campaign, newest first."""
+    def campaigns(self, workflow_path: str | None = None) -> tuple[Campaign, ...]:
+        """Every campaign, or those of a workflow, newest first."""
+        query = select(*CAMPAIGN).order_by(*NEWEST)
+        if workflow_path is not None:
+            query = query.where(C.workflow_path == workflow_path)
         with self._database.reading() as connection:
-            return tuple(map(to_campaign, connection.execute(select(*CAMPAIGN).order_by(*NEWEST))))
+            return tuple(map(to_campaign, connection.execute(query)))
 
     def campaign(self, campaign_id: str) -> Campaign:
         """Raises UsageError when there is none of this id."""
         with self._database.reading() as connection:
             row = connection.execute(select(*CAMPAIGN).where(C.id == campaign_id)).one_or_none()
         return to_campaign(found(row, "campaign", campaign_id))
-
-    def find_campaign(self, workflow_path: str, identity_hash: str | None = None) -> Campaign | None:
-        """The newest campaign of a workflow, or the newest with the same objective, verifier and editable files."""
-        query = select(*CAMPAIGN).where(C.workflow_path == workflow_path).order_by(*NEWEST).limit(1)
-        if identity_hash is not None:
-            query = query.where(C.identity_hash == identity_hash)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return to_campaign(row) if row else None
 
     def start_campaign(
         self,

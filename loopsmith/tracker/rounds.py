@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, true, update
 
 from loopsmith.errors import TrackerError
-from loopsmith.records import Candidate, Round, Slot, Status
+from loopsmith.records import Candidate, Round, Slot, Status, Verdict
 from loopsmith.tracker import tables
+from loopsmith.tracker.candidates import APPROVED
 from loopsmith.tracker.rows import ROUND, Verbs, found, now, to_round
 
-R, C = tables.round_.c, tables.candidate.c
+R, C, D = tables.round_.c, tables.candidate.c, tables.decision.c
 
 
 class Rounds(Verbs):
@@ -89,14 +90,12 @@ class Rounds(Verbs):
             return connection.execute(last).scalar() or 0
 
     def rounds_since_keep(self, campaign_id: str) -> int:
-        """How many rounds were finished after the last one that kept a candidate."""
-        kept = (
-            select(func.max(R.number))
-            .join(tables.candidate, C.round_id == R.id)
-            .where(C.campaign_id == campaign_id, C.status == Status.KEPT)
-            .scalar_subquery()
+        """How many rounds were planned after the last keep or approval, and are finished."""
+        kept = select(func.max(D.created_at)).where(
+            D.campaign_id == campaign_id, or_(D.verdict == Verdict.KEPT, D.rule == APPROVED)
         )
-        query = select(func.count()).where(R.campaign_id == campaign_id, R.finished, R.number > func.coalesce(kept, 0))
+        later = func.coalesce(R.created_at > kept.scalar_subquery(), true())
+        query = select(func.count()).where(R.campaign_id == campaign_id, R.finished, later)
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 

@@ -198,7 +198,7 @@ class Feed:
 
     def _sums(self, store: Store, campaign: Campaign, newest: int) -> tuple[dict[str, Any], Curve]:
         """Status and curve: new ones where something happened, but after long work only after a rest."""
-        process = holder(self.source.state.lock)
+        process = holder(self.source.state.lock, campaign.id)
         began = time.monotonic()
         as_of = (newest, campaign.status, process)
         if self._whole is None or (began >= self._due and (as_of != self._as_of or began >= self._stale)):

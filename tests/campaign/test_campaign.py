@@ -12,7 +12,10 @@ import yaml
 from support import EXACT, NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
+from loopsmith.campaign.campaign import run_campaign
 from loopsmith.campaign.lock import exclusive, holder
+from loopsmith.campaign.opening import open_campaign
+from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import BaselineError, UsageError, WorkflowError
 from loopsmith.records import Phase, Status
 from loopsmith.search.budget import End
@@ -326,6 +329,21 @@ def test_a_second_run_on_a_live_campaign_refuses_and_names_the_process(tmp_path)
     state.mkdir()
     with exclusive(state / "lock"), pytest.raises(UsageError, match=str(os.getpid())):
         run(path)
+
+
+def test_a_campaign_is_that_of_its_state_folder_also_where_another_has_the_same_tracker(tmp_path):
+    path, tracker = write_source(tmp_path / "source", agent=setting_x(12)), str(tmp_path / "shared.db")
+
+    def begin(name):
+        with open_campaign(workflow.load(path), StateFolder(tmp_path / name), tracker=tracker) as context:
+            asyncio.run(run_campaign(context))
+            return context.id
+
+    first = begin("one")
+    with open_campaign(workflow.load(path), StateFolder(tmp_path / "one"), tracker=tracker) as running:
+        second = begin("two")
+        assert first == running.id != second
+    assert (begin("one"), begin("two")) == (first, second)
 
 
 def test_a_campaign_starts_although_somebody_looks_at_that_moment_whether_one_runs(tmp_path):

@@ -104,6 +104,19 @@ def test_an_approved_candidate_whose_baseline_moved_on_is_tried_again_on_the_new
     assert view["best"]["candidate"] == 3
 
 
+@pytest.mark.parametrize("values", [(40, 9, 9, 9), (40, 12, 9, 9, 9)], ids=["kept", "tried again"])
+def test_an_approval_lets_a_campaign_that_ended_for_want_of_a_keep_go_on(tmp_path, loopsmith, status, values):
+    path = source(tmp_path, *values, budget={"rounds": 20, "stall_rounds": 2})
+    loopsmith("run", path)
+    assert status(path)["campaign"]["stop_reason"] == "stall_rounds"
+    before = status(path)["counts"]["candidates"]
+    loopsmith("approve", "1", "-w", path)
+    assert status(path)["budget"]["stall_rounds"]["used"] == 0
+    loopsmith("run", path)
+    assert status(path)["counts"]["candidates"] > before
+    assert status(path)["campaign"]["stop_reason"] == "stall_rounds"
+
+
 def test_a_rejected_candidate_stays_out_and_only_a_quarantined_one_can_be_reviewed(tmp_path, loopsmith, status):
     path = source(tmp_path, 99)
     loopsmith("run", path)

@@ -71,6 +71,23 @@ def test_a_limit_of_tokens_that_a_worker_met_and_that_the_file_raises_does_not_e
     assert view["counts"]["candidates"] == 2
 
 
+def test_a_limit_that_leaves_a_worker_without_a_change_does_not_end_the_campaign_where_the_file_raises_it(tmp_path):
+    look, end = calls(bash={"command": "true"}), calls(submit={"hypothesis": "h", "summary": "s"})
+    change = calls(bash={"command": "echo >> program.sh"})
+    with model_server(by_turn([look] * 6 + [change, end])) as url:
+        agent = {"kind": "openai", "model": "m", "base_url": f"{url}/v1", "max_tokens": 1000}
+        agent["price"] = {"input": 1.0, "output": 10.0}
+        settings = {"search": {"candidates_per_round": 2, "workers": 1, "plan": False}}
+        path = write_source(tmp_path, agent=agent, budget={"rounds": 1, "tokens": 7500}, **settings)
+
+        def raise_it(context):
+            when(context, "worker.called", 1, lambda: edited(path, ("tokens: 7500", "tokens: 900000")))
+
+        view = run(path, before=raise_it)
+    assert view["campaign"]["stop_reason"] == "rounds"
+    assert (view["counts"]["candidates"], view["counts"]["failed"]) == (2, 0)
+
+
 def test_what_the_command_line_says_keeps_winning(tmp_path):
     path = source(tmp_path)
     view = run_and_edit(

@@ -12,6 +12,7 @@ from support import NOISY, run, setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.campaign.campaign import run_campaign
+from loopsmith.campaign.live import asking
 from loopsmith.campaign.opening import open_campaign
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError
@@ -387,3 +388,21 @@ def test_what_was_asked_of_a_run_that_died_is_not_done_to_the_next(tmp_path):
     assert {(done, answer) for _, done, answer in requests(path)} == {
         ("refused", "the run that it was meant for had ended")
     }
+
+
+def test_a_killed_campaign_does_not_run_while_another_one_of_its_folder_does(tmp_path, loopsmith):
+    path = write_source(tmp_path, agent=setting_x(11, 12))
+    assert killed_at(path, 12, after=True)
+    loaded = workflow.load(path)
+    with open_campaign(loaded, StateFolder(loaded.state), new=True) as context:
+        old = context.store.campaigns()[-1]
+        assert (old.status, old.id != context.id) == (CampaignStatus.RUNNING, True)
+        for each, state in ((old, "interrupted"), (context.campaign, "running")):
+            shown = loopsmith("status", "-w", path, "--campaign", each.id, "--json").out
+            assert json.loads(shown)["campaign"]["status"] == state
+        for kind in (RequestKind.STOP, RequestKind.PAUSE):
+            with pytest.raises(UsageError, match=f"no process runs {old.id}"):
+                asking.ask(context.store, old, kind, by="terminal", state=context.state)
+        later = asking.ask(context.store, old, RequestKind.STEER, {"text": "x"}, by="terminal", state=context.state)
+        said = asking.standing(later, asking.listening(old, context.state))
+        assert said.startswith("no process runs this campaign; it will be heard")

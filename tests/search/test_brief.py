@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from loopsmith.live import Hint, HintStatus, Request, RequestKind
 from loopsmith.records import Candidate, Decision, Effect, Reflection, Status, Verdict
-from loopsmith.search.brief import Situation, rules, template_variables, write_brief
+from loopsmith.search.brief import Situation, objective_words, rules, template_variables, write_brief
 from loopsmith.search.memory import lesson_line, useful
 from loopsmith.workflow import VARIABLES, Settings
 from loopsmith.workflow.quote import NOTICE, fence, one_line
@@ -219,3 +219,8 @@ def test_many_long_hints_are_cut_to_the_newest():
     section = text[text.index("### From a person") : text.index("### Kept so far")]
     assert "(steer 39) " in section
     assert len(section) < 3000
+
+
+def test_a_large_target_stands_in_the_brief_as_it_was_given():
+    objective = SETTINGS.objective.model_copy(update={"target": 1_234_567.0})
+    assert "the target is 1234567\n" in objective_words(SETTINGS.model_copy(update={"objective": objective})) + "\n"

@@ -42,6 +42,17 @@ def test_a_limit_that_is_not_set_never_ends_it():
     assert campaign_end(Budget(stall_rounds=None), used(candidates=10**9), MINIMIZE, None) is None
 
 
+def test_large_limits_are_written_out():
+    spent = Spent(input_tokens=1_234_567)
+    end = campaign_end(Budget(tokens=1_000_000), used(spent=spent), MINIMIZE, None)
+    assert end is not None
+    assert end.message == "1234567 of 1000000 tokens used (budget.tokens)"
+    with pytest.raises(LimitReached, match=r"budget\.tokens reached: 1234567 of 1300000"):
+        check_call(
+            "budget", spent, Usage(role="worker", model="m", input_tokens=99_999), cost_usd=None, tokens=1_300_000
+        )
+
+
 @pytest.mark.parametrize(("best", "ends"), [(1.0, True), (0.5, True), (1.0001, False), (None, False)])
 def test_the_target_ends_it_when_it_is_reached_not_before(best, ends):
     end = campaign_end(BUDGET, used(rounds=3), MINIMIZE, best)

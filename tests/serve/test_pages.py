@@ -145,10 +145,11 @@ def test_a_campaign_that_runs_shows_what_goes_on_even_where_clocks_differ(client
     assert "core 3" not in client.ask("/c/c").text
 
 
-def test_of_two_campaigns_only_the_newer_runs(client, state):
+def test_of_two_campaigns_only_that_runs_which_the_process_runs(client, state):
     with open_store(state / "tracker.db") as store:
         start(store, state, "d", name="slower")
-    with exclusive(state / "lock"):
+    with exclusive(state / "lock") as note:
+        note("d")
         states = {item["id"]: item["status"] for item in client.ask("/api/v1/campaigns").json()}
     assert states == {"c": "interrupted", "d": "running"}
     assert client.ask("/").text.index("slower") < client.ask("/").text.index("faster")

@@ -74,18 +74,17 @@ def discard(store: Store, candidate: Candidate, **words: str) -> Candidate:
 class TestCampaigns:
     def test_a_started_campaign_reads_back_as_it_was_returned(self, store, start):
         started = start(store, settings={"a": [1, None, {"é": True}]})
-        assert started == store.campaign("c") == store.find_campaign("/project/WORKFLOW.md")
+        assert started == store.campaign("c") == store.campaigns()[0]
         assert started.status is CampaignStatus.RUNNING
         assert started.settings == {"a": [1, None, {"é": True}]}
         assert started.baseline_commit == started.origin_commit
         assert started.created_at.tzinfo is UTC
         assert [(task.id, task.title, task.status) for task in store.tasks("c")] == [("c.t1", "lower the time", "open")]
 
-    def test_the_newest_campaign_of_a_workflow_is_found_by_path_and_identity(self, store, start):
+    def test_the_campaigns_of_a_workflow_are_found_by_its_path_newest_first(self, store, start):
         start(store, "a"), start(store, "b", identity_hash="i2"), start(store, "c", workflow_path="/other.md")
-        assert store.find_campaign("/project/WORKFLOW.md").id == "b"
-        assert store.find_campaign("/project/WORKFLOW.md", "i1").id == "a"
-        assert store.find_campaign("/project/WORKFLOW.md", "i3") is None
+        assert [campaign.id for campaign in store.campaigns("/project/WORKFLOW.md")] == ["b", "a"]
+        assert store.campaigns("/none.md") == ()
         assert [campaign.id for campaign in store.campaigns()] == ["c", "b", "a"]
 
     def test_an_id_is_used_once(self, store, start):

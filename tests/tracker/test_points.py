@@ -100,6 +100,14 @@ def test_categories_are_told_apart_with_what_each_earned_and_cost(store):
     assert failed.nearest is None
 
 
+def test_a_category_counts_the_candidates_of_all_agents(store):
+    mine = ("one", "two", "retry")
+    fill(store, [discarded(100.0 - number, category="data", agent=name) for number, name in enumerate(mine)])
+    (tally,) = store.by_category("c", minimize=True)
+    assert (tally.category, tally.agent, tally.tried) == ("data", "", 3)
+    assert tally.nearest == pytest.approx(0.02)
+
+
 def test_endings_count_what_has_no_score_and_name_the_newest(store):
     fill(
         store,
@@ -119,3 +127,10 @@ def test_near_misses_come_by_the_gain_of_their_first_run(store):
     fill(store, [discarded(101.0, first=99.0), discarded(101.0, first=95.0), discarded(101.0), discarded(99.0)])
     misses = store.near_misses("c", "seconds", minimize=True, limit=2)
     assert [point.number for point in misses] == [2, 1]
+
+
+def test_words_of_other_letters_than_ascii_are_found_whatever_their_case(store):
+    fill(store, [discarded(100.0, hypothesis="Überlauf vermeiden, im ÄRGSTEN Fall prüfen")])
+    for words in ("Überlauf", "überlauf", "ärgsten", "Ärgsten fall", "PRÜFEN", "Vermeiden"):
+        assert store.browse("c", search=words).total == 1, words
+    assert store.browse("c", search="Ölstand").total == 0

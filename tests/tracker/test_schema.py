@@ -73,7 +73,7 @@ def test_every_schema_version_has_a_fixture():
 def test_a_tracker_of_every_version_opens_and_its_campaign_goes_on(tmp_path, fixture):
     path = Path(shutil.copy(fixture, tmp_path / "tracker.db"))
     with open_store(path) as store:
-        campaign = store.find_campaign("/project/WORKFLOW.md", "i1")
+        campaign = store.campaigns("/project/WORKFLOW.md")[0]
         assert (campaign.id, campaign.baseline_commit) == ("fixture", "1" * 40)
         ((kept, decision),) = store.kept("fixture")
         assert (kept.params, decision.effect.mean, decision.value) == ({"UNROLL": 4}, 0.12, 1.5)

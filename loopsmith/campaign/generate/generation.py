@@ -22,7 +22,6 @@ from loopsmith.errors import ProviderError
 from loopsmith.log import mask
 from loopsmith.records import Brief, Candidate, Decision, Patch, Reflection, Report, Verdict
 from loopsmith.search.brief import Situation, template_variables, write_brief
-from loopsmith.search.budget import limit_end
 from loopsmith.search.memory import reflect
 from loopsmith.search.policy import MERGE
 from loopsmith.workflow import render
@@ -37,7 +36,7 @@ async def generate(context: Context, situation: Situation, candidate: Candidate,
     """Run the candidate's worker; afterwards it is generated, or decided.
 
     Raises:
-        Stopped: the campaign stops; the candidate is planned again.
+        Stopped: the campaign stops, or a limit of it left the worker nothing; the candidate is planned again.
     """
     async with context.workers:
         if context.stop.end:
@@ -103,7 +102,6 @@ async def work(context: Context, situation: Situation, candidate: Candidate) -> 
     if failed is not None:  # decided here and not before: a stop ends the hook above, and puts the candidate back
         return decide(context, candidate, failed)
     if context.limit and patch.empty:
-        context.stop.request(limit_end(context.limit))
         raise Stopped
     for transcript in sorted({*scratch.glob("transcript-*.jsonl"), *filter(None, [report.transcript])}):
         context.keep_artifact(candidate, "transcript", transcript)

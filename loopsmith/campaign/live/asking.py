@@ -56,7 +56,7 @@ def ask(
         where = f"{campaign.id} has ended" if done else f"no process runs {campaign.id}"
         on = "" if done else "; `loopsmith run` goes on with it"
         raise UsageError(f"{where}, so there is nothing to {kind}{on}")
-    if heard is False and not elsewhere and kind in REVIEWS:
+    if heard is False and not elsewhere and kind in REVIEWS and holder(state.lock) is None:
         with exclusive(state.lock):
             request = store.ask(campaign.id, kind, known, by=by)
             reviewed(store, Repository.open(state.root), request)
@@ -127,8 +127,8 @@ def listening(campaign: Campaign, state: StateFolder, *, elsewhere: bool = False
         elsewhere: as `ask` has it.
     """
     running = campaign.status is CampaignStatus.RUNNING
-    if holder(state.lock) is not None:
-        return True if running else None  # it may be about to go on; or another campaign of this folder runs
+    if holder(state.lock, campaign.id) is not None:
+        return True if running else None  # it may be about to go on
     return None if elsewhere and running else False
 
 

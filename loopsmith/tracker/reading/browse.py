@@ -111,10 +111,13 @@ def overviews(ids: Collection[str]) -> Select[Any]:
 
 
 def contains(word: str, sqlite: bool) -> ColumnElement[bool]:
-    """Whatever the case of its letters; SQLite's LIKE asks for no more than that, and is quicker without `lower`."""
+    """Whatever the case of its letters. SQLite's LIKE sees to that in ASCII, quicker than `lower`, which knows no more
+    letters; of others the word is looked for as it is, small, large and with a capital.
+    """
     texts = (C.hypothesis, C.summary, C.lesson, C.agent, D.reason)
     folded = texts if sqlite else tuple(func.lower(text) for text in texts)
-    found = [text.contains(word.lower(), autoescape=True) for text in folded]
+    forms = {word, word.lower(), word.upper(), word.capitalize()} if sqlite and not word.isascii() else {word.lower()}
+    found = [text.contains(form, autoescape=True) for text in folded for form in sorted(forms)]
     number = word.lower().removeprefix("c")
     if number.isascii() and number.isdigit() and len(number) < 10:
         found.append(C.number == int(number))

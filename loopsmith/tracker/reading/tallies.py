@@ -15,7 +15,8 @@ from loopsmith.tracker.rows import Verbs
 C, D, M, U = tables.candidate.c, tables.decision.c, tables.measurement.c, tables.usage.c
 # A candidate of no planner has no category; then it is its agent that tells it from others.
 CATEGORY = func.coalesce(C.plan["category"].as_string(), "").label("category")
-AGENT = case((CATEGORY == "", C.agent), else_="").label("agent")
+# Not named `agent`: GROUP BY would take that for the column.
+AGENT = case((CATEGORY == "", C.agent), else_="").label("author")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,19 +75,19 @@ class Tallies(Verbs):
             )
             .join(tables.candidate, C.id == D.candidate_id)
             .where(D.campaign_id == campaign_id)
-            .group_by("category", "agent", D.verdict)
+            .group_by("category", "author", D.verdict)
         )
         p = materialized("planned", select(C.number, CATEGORY, AGENT).where(whole(C.campaign_id, campaign_id))).c
         number = number_in(U.candidate_id, campaign_id).label("number")
         used = select(number, func.sum(U.cost_usd).label("cost")).where(whole(U.campaign_id, campaign_id))
         u = materialized("used", used.group_by("number")).c
-        costs = select(p.category, p.agent, func.sum(u.cost).label("cost"))
-        costs = costs.join_from(p.number.table, u.number.table, u.number == p.number).group_by(p.category, p.agent)
+        costs = select(p.category, p.author, func.sum(u.cost).label("cost"))
+        costs = costs.join_from(p.number.table, u.number.table, u.number == p.number).group_by(p.category, p.author)
         found: dict[tuple[str, str], list[Any]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
-                found.setdefault((row.category, row.agent), []).append(row)
-            cost = {(row.category, row.agent): row.cost for row in connection.execute(costs)}
+                found.setdefault((row.category, row.author), []).append(row)
+            cost = {(row.category, row.author): row.cost for row in connection.execute(costs)}
         tallies = [
             Tally(
                 category=category,
