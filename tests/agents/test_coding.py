@@ -189,6 +189,16 @@ def test_a_rate_limit_is_waited_out_and_the_program_started_again(workspace, led
     assert len(ledger.paused) == 1
 
 
+def test_a_rate_limit_that_ends_at_once_and_does_not_is_one_without_an_end(workspace, ledger, play, monkeypatch):
+    monkeypatch.setattr(program, "PAUSE", 3000)
+    limited = {"when": {"type": "limit"}, "means": "rate_limited", "retry_after": "wait"}
+    first = workspace.scratch / "first"
+    turned = f"echo '{json.dumps({'type': 'limit', 'wait': 0})}'; exit 1"
+    play("codex", f"if test ! -e {first}; then touch {first}; {turned}; fi", EDIT)
+    with pytest.raises(ProviderError, match="codex is rate limited"):
+        work(workspace, ledger, argv=["codex"], usage={"events": [limited]})
+
+
 def test_a_rate_limit_longer_than_a_worker_may_wait_stops_the_campaign(workspace, ledger, play, monkeypatch):
     monkeypatch.setattr(program, "PAUSE", 2000.0)
     play("codex", recorded("codex-rate_limited"), "exit 1")
