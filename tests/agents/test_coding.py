@@ -11,6 +11,8 @@ from agents.player import EDIT, STREAMS, player, recorded, work
 from model_worker import Ledger, make_brief
 
 from loopsmith.agents.coding import CodingAgent, presets, program
+from loopsmith.agents.coding.price import prices
+from loopsmith.agents.model import Tokens
 from loopsmith.agents.registry import build
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.workflow import CliAgent, Settings
@@ -432,6 +434,21 @@ def test_a_cost_per_run_is_counted_once_whatever_the_tokens(workspace, ledger, p
     work(workspace, ledger, program="codex", cost_per_run=0.25)
     assert ledger.spent.cost_usd == pytest.approx(0.25)
     assert sum(row.output_tokens for row in ledger.rows) == 40
+
+
+@pytest.mark.parametrize(
+    ("agent", "model", "dollars"),
+    [
+        ({"program": "claude"}, "", 2.5),
+        ({"program": "opencode", "model": "anthropic/claude-sonnet-4-5"}, "", 2.5),
+        ({"program": "opencode"}, "claude-sonnet-4-5", 2.5),
+        ({"program": "opencode"}, "openai/gpt-5", 2.0),
+        ({"program": "claude", "price": {"input": 2, "written": 3, "output": 8}}, "", 3.0),
+    ],
+)
+def test_tokens_written_to_anthropics_cache_have_its_price_where_the_given_one_does_not_say(agent, model, dollars):
+    one = CliAgent(**{"kind": "cli", "price": {"input": 2, "output": 8}, **agent})
+    assert prices(one, presets()[agent["program"]])(Tokens(input=10**6, written=10**6), model) == dollars
 
 
 def settings(agent, **budget):
