@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from loopsmith.agents.connection import Connection
 from loopsmith.agents.line import Line
@@ -150,9 +150,13 @@ class OpenAIModel(Endpointed):
         if not reply.choices:  # some gateways wrap an upstream failure into a 200
             raise failure(self._endpoint, 502, str(getattr(reply, "error", "")), "", {})
         choice = reply.choices[0]
-        message, stop = choice.message, STOPS.get(choice.finish_reason, Stop.END)
-        used = [call for call in message.tool_calls or () if call.type == "function"]
-        calls = [tool_call(call.id, call.function.name, call.function.arguments) for call in used]
+        message = choice.message or ChatCompletionMessage(role="assistant")  # null, where a gateway took it away
+        stop = STOPS.get(choice.finish_reason, Stop.END)
+        # By what it holds, as some servers leave the type out.
+        used = [
+            (call.id, function) for call in message.tool_calls or () if (function := getattr(call, "function", None))
+        ]
+        calls = [tool_call(id, function.name, function.arguments) for id, function in used]
         native: dict[str, Any] = {"role": "assistant", "content": message.content or message.refusal or ""}
         native |= {key: value for key in REASONING if (value := (message.model_extra or {}).get(key))}
         if calls:
@@ -166,12 +170,21 @@ class OpenAIModel(Endpointed):
                 for call in calls
             ]
         return Completion(
-            text=message.content or message.refusal or "",
+            text=_text(message.content) or message.refusal or "",
             calls=whole(calls, stop),
             stop=Stop.REFUSED if message.refusal else stop,
             tokens=_tokens(reply),
             native=native,
         )
+
+
+def _text(content: object) -> str:
+    """The text of an answer, which some servers give in parts, with thinking among them."""
+    if isinstance(content, list):
+        return "".join(
+            str(part.get("text")) for part in content if isinstance(part, dict) and part.get("type") == "text"
+        )
+    return str(content or "")
 
 
 def _tokens(reply: ChatCompletion) -> Tokens | None:

@@ -196,19 +196,22 @@ def failure(endpoint: Endpoint, status: int, text: str, code: str, headers: Mapp
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `Retry-After`, a number or a date (RFC 9110, 10.2.3)."""
+    """Seconds to wait by `retry-after-ms` or `Retry-After`, a number or a date (RFC 9110, 10.2.3); None: nobody knows.
+
+    A limit that is there and is said to be over has no end that anybody knows.
+    """
     exact = headers.get("retry-after-ms", "")
     if re.fullmatch(r"\d+(\.\d+)?", exact):
-        return float(exact) / 1000
+        return float(exact) / 1000 or None
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
+        return float(value) or None
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
         return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return seconds if seconds > 0 else None
 
 
 def silence(endpoint: Endpoint, error: Exception) -> Unanswered:

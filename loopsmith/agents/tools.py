@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -232,8 +233,9 @@ class Toolbox:
 
     def _listing(self, folder: Path) -> str:
         names = sorted(os.path.relpath(e.path, folder) + "/" * os.path.isdir(e.path) for e in walk(folder))
-        shown = "\n".join(names[:VIEW_LINES]) or "[the folder is empty]"
-        return shown + (f"\n[{len(names) - VIEW_LINES} more]" if len(names) > VIEW_LINES else "")
+        count = sum(end <= VIEW_SHOWN for end in accumulate(len(name) + 1 for name in names[:VIEW_LINES]))
+        shown = "\n".join(names[:count]) or "[the folder is empty]"
+        return shown + (f"\n[{len(names) - count} more]" if len(names) > count else "")
 
 
 def recall(item: Reflection) -> str:

@@ -12,6 +12,7 @@ from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import UsageError, WorkflowError
 from loopsmith.records import Campaign
 from loopsmith.tracker import Store, open_store
+from loopsmith.tracker.database import parse, shown
 from loopsmith.workspace import Repository
 
 
@@ -91,5 +92,9 @@ def pick(store: Store, campaign: str | None) -> Campaign:
 
 
 def where(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> str:
+    """The options as they were given, without the password of a tracker's URL."""
+    url = parse(tracker) if tracker is not None else None
+    if url is not None and url.get_backend_name() != "sqlite":
+        tracker = shown(url)
     given = (("-w", path), ("--state", state), ("--tracker", tracker), ("--campaign", campaign))
     return shlex.join(word for flag, value in given if value is not None for word in (flag, str(value)))

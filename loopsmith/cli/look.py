@@ -18,6 +18,8 @@ from loopsmith.cli.options import (
 from loopsmith.records import Event
 from loopsmith.workflow.quote import one_line
 
+MOST = 10**9  # rows that may be asked for; a database takes no number beyond 64 bits
+
 
 def status(
     workflow: WorkflowOption = None,
@@ -54,7 +56,7 @@ def log(
     state: StateOption = None,
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many, the newest.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=MOST, help="How many, the newest.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     with find_campaign(workflow, state, tracker, campaign) as found:
@@ -68,7 +70,7 @@ def memory(
     state: StateOption = None,
     tracker: TrackerOption = None,
     campaign: CampaignOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST)] = 20,
 ) -> None:
     with find_campaign(workflow, state, tracker, campaign) as found:
         store, id_ = found.store, found.campaign.id

@@ -161,7 +161,10 @@ def requests(call: Call) -> tuple[Asking, ...]:
 
 
 def one_request(call: Call) -> Asking:
-    found = call.site.source.store().request(int(call.parts["request"]))
+    number = int(call.parts["request"])
+    if number >= 2**63:  # a database takes none
+        raise UsageError(f"there is no request {number} of this campaign")
+    found = call.site.source.store().request(number)
     if found.campaign_id != call.campaign.id:
         raise UsageError(f"there is no request {found.id} of this campaign")
     return found

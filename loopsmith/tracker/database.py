@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError as UrlError
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from loopsmith.errors import TrackerError
-from loopsmith.log import mask
+from loopsmith.log import MASK, mask
 from loopsmith.tracker.columns import dump_json
 
 # SQLite's primary result codes, https://www.sqlite.org/rescode.html
@@ -36,7 +36,7 @@ class Database:
         self.dialect = parsed.get_backend_name()
         if self.dialect not in ("sqlite", "postgresql"):
             raise TrackerError(f"a tracker lives in SQLite or PostgreSQL, not in {self.dialect}; change --tracker")
-        self.place = parsed.database or "" if self.sqlite else parsed.render_as_string(hide_password=True)
+        self.place = parsed.database or "" if self.sqlite else shown(parsed)
         if self.sqlite:
             parsed = sqlite_url(parsed, read_only=read_only)
         elif parsed.drivername == "postgresql":
@@ -184,12 +184,22 @@ def parse(url: str | Path) -> URL:
     try:
         parsed = make_url(text) if "://" in text else URL.create("sqlite", database=text)
     except (UrlError, ValueError) as error:
-        raise TrackerError(f"{text!r} is neither a path nor a database URL; change --tracker") from error
+        # Not quoted, as it may hold a password.
+        raise TrackerError("--tracker is given neither a path nor a database URL; correct it") from error
+    if parsed.password == MASK:
+        raise TrackerError(f"the password of --tracker is hidden; write it in the place of {MASK}")
     if parsed.get_backend_name() != "sqlite":
         return parsed
     if not parsed.database or parsed.database == ":memory:":
         raise TrackerError("a tracker must be a file: one in memory is lost with the process; change --tracker")
     return parsed.set(database=os.path.abspath(os.path.expanduser(parsed.database)))
+
+
+def shown(url: URL) -> str:
+    """A server's URL without its password, wherever it stands."""
+    if "password" in url.query:
+        url = url.difference_update_query(["password"]).set(password=MASK)
+    return url.render_as_string(hide_password=True)
 
 
 def sqlite_url(url: URL, *, read_only: bool) -> URL:

@@ -11,6 +11,8 @@ from agents.player import EDIT, STREAMS, player, recorded, work
 from model_worker import Ledger, make_brief
 
 from loopsmith.agents.coding import CodingAgent, presets, program
+from loopsmith.agents.coding.price import prices
+from loopsmith.agents.model import Tokens
 from loopsmith.agents.registry import build
 from loopsmith.errors import ProviderError, WorkflowError
 from loopsmith.workflow import CliAgent, Settings
@@ -187,6 +189,16 @@ def test_a_rate_limit_is_waited_out_and_the_program_started_again(workspace, led
     report = work(workspace, ledger, program=name, price=PRICE)
     assert report.finish_reason == "submitted"
     assert len(ledger.paused) == 1
+
+
+def test_a_rate_limit_that_ends_at_once_and_does_not_is_one_without_an_end(workspace, ledger, play, monkeypatch):
+    monkeypatch.setattr(program, "PAUSE", 3000)
+    limited = {"when": {"type": "limit"}, "means": "rate_limited", "retry_after": "wait"}
+    first = workspace.scratch / "first"
+    turned = f"echo '{json.dumps({'type': 'limit', 'wait': 0})}'; exit 1"
+    play("codex", f"if test ! -e {first}; then touch {first}; {turned}; fi", EDIT)
+    with pytest.raises(ProviderError, match="codex is rate limited"):
+        work(workspace, ledger, argv=["codex"], usage={"events": [limited]})
 
 
 def test_a_rate_limit_longer_than_a_worker_may_wait_stops_the_campaign(workspace, ledger, play, monkeypatch):
@@ -422,6 +434,21 @@ def test_a_cost_per_run_is_counted_once_whatever_the_tokens(workspace, ledger, p
     work(workspace, ledger, program="codex", cost_per_run=0.25)
     assert ledger.spent.cost_usd == pytest.approx(0.25)
     assert sum(row.output_tokens for row in ledger.rows) == 40
+
+
+@pytest.mark.parametrize(
+    ("agent", "model", "dollars"),
+    [
+        ({"program": "claude"}, "", 2.5),
+        ({"program": "opencode", "model": "anthropic/claude-sonnet-4-5"}, "", 2.5),
+        ({"program": "opencode"}, "claude-sonnet-4-5", 2.5),
+        ({"program": "opencode"}, "openai/gpt-5", 2.0),
+        ({"program": "claude", "price": {"input": 2, "written": 3, "output": 8}}, "", 3.0),
+    ],
+)
+def test_tokens_written_to_anthropics_cache_have_its_price_where_the_given_one_does_not_say(agent, model, dollars):
+    one = CliAgent(**{"kind": "cli", "price": {"input": 2, "output": 8}, **agent})
+    assert prices(one, presets()[agent["program"]])(Tokens(input=10**6, written=10**6), model) == dollars
 
 
 def settings(agent, **budget):

@@ -87,6 +87,29 @@ def test_a_model_outlives_its_event_loop(kind):
         assert one._connection.client.is_closed()
 
 
+def chat_reply(message):
+    choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+    return {"raw": {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": choices}}
+
+
+BARE_CALL = {"id": "1", "function": {"name": "look", "arguments": '{"at": 1}'}}
+PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "hi"}]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "called"),
+    [
+        (None, "", []),
+        ({"role": "assistant", "content": PARTS}, "hi", []),
+        ({"role": "assistant", "content": None, "tool_calls": [BARE_CALL]}, "", [("look", {"at": 1})]),
+    ],
+)
+def test_answers_of_servers_that_are_not_quite_openai_are_read(message, text, called):
+    with model_server([chat_reply(message)]) as url:
+        answer = run(model("openai", url).complete("s", [UserMessage(text="p")], ()))
+    assert (answer.text, [(call.name, call.arguments) for call in answer.calls]) == (text, called)
+
+
 def test_settings_reach_the_wire():
     with model_server([say("no")]) as url:
         for kind in ("anthropic", "openai"):

@@ -94,6 +94,22 @@ def test_retry_after_is_waited_for():
     assert asyncio.run(retry.persist(attempt, answered=False)) >= 0.7
 
 
+@KINDS
+def test_a_rate_limit_that_ends_at_once_and_does_not_is_given_up_after_the_patience_of_one_without_an_end(
+    kind, monkeypatch
+):
+    monkeypatch.setattr(retry, "PATIENCE", 0.3)
+    asked = 0
+
+    def limited(_body):
+        nonlocal asked
+        asked += 1
+        return fail(429, "slow down", type="rate_limit_error", retry_after="0") if asked < 50 else say("at last")
+
+    with model_server(limited) as url, pytest.raises(ProviderError, match="slow down"):
+        ask(kind, url, Ledger())
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -101,6 +117,9 @@ def test_retry_after_is_waited_for():
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
+        ({"retry-after": "0"}, None),
+        ({"retry-after-ms": "0"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
         ({}, None),
     ],
 )

@@ -96,6 +96,16 @@ def test_view_lists_a_folder_without_git(use):
     assert use("view", path=".") == "src/\nsrc/kernel.c\nverify.py"
 
 
+def test_view_of_a_folder_has_no_more_characters_than_that_of_a_file(use, workspace):
+    folder = workspace.path / "made"
+    folder.mkdir()
+    for number in range(300):
+        (folder / f"{number:0240}").touch()
+    text = use("view", path="made")
+    assert 20_000 < len(text) < 24_100
+    assert text.endswith(f"[{300 - text.count(chr(10))} more]")
+
+
 def test_view_refuses_what_is_not_text(use, workspace):
     (workspace.path / "blob").write_bytes(b"\0\1")
     os.mkfifo(workspace.path / "pipe")

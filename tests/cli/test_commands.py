@@ -109,6 +109,13 @@ def test_log_prints_the_newest_events_oldest_first(done, loopsmith):
     assert {"campaign.started", "baseline.measured", "candidate.decided"} <= {event["name"] for event in events}
 
 
+@pytest.mark.parametrize("command", ["log", "memory"])
+def test_more_lines_than_a_database_can_count_are_refused_in_a_line(done, loopsmith, command):
+    result = loopsmith(command, "-n", str(2**64))
+    assert result.code == 2
+    assert "Invalid value" in result.err
+
+
 def test_memory_lists_and_searches_lessons(done, loopsmith):
     assert len(loopsmith("memory").out.splitlines()) == 4
     found = loopsmith("memory", "baseline now").out

@@ -63,6 +63,11 @@ def test_every_answer_is_what_the_description_says_with_nothing_left_out_or_adde
     check(described, template, "get", "default", missing.json())
 
 
+@pytest.mark.parametrize("number", [2, 2**63, 10**30])
+def test_a_request_that_cannot_be_there_is_not_found(client, number):
+    assert client.ask(f"/api/v1/campaigns/c/requests/{number}").status == 404
+
+
 def test_the_description_is_openapi_3_1_and_every_reference_leads_somewhere(described):
     assert described["openapi"].startswith("3.1")
     references = re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(described))

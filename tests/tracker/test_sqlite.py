@@ -174,6 +174,9 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, read_onl
         ("mysql://localhost/x", "not in mysql"),
         ("nonsense://localhost/x", "nonsense"),
         ("postgresql+nodriver://user:hunter2@localhost/x", "driver for postgresql"),
+        ("postgresql+nodriver://user@localhost/x?password=hunter2", "driver for postgresql"),
+        ("postgresql://user:hunter2@localhost:port/x", "neither a path nor a database URL"),
+        ("postgresql://user:***@localhost/x", r"write it in the place of \*\*\*"),
     ],
 )
 def test_an_unusable_url_is_one_clear_line_without_its_password(tmp_path, url, said):

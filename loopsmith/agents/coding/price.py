@@ -1,20 +1,21 @@
 """What tokens of a program's models cost: by the workflow, or by the list price."""
 
-from collections.abc import Callable
 from functools import cache
 
 from loopsmith.agents.coding.meter import Priced
 from loopsmith.agents.model import Tokens
-from loopsmith.agents.pricing import Pricing, given, listed
+from loopsmith.agents.pricing import Pricing, listed, pricing
 from loopsmith.workflow.coding import CliAgent, Entry
 
 
 def prices(settings: CliAgent, entry: Entry) -> Priced:
     """Dollars for tokens of a model, named as the program names it; None where nobody knows."""
-    fixed = given(settings.price) if settings.price is not None else None
 
     def dollars(tokens: Tokens, model: str) -> float | None:
-        cost: Callable[[Tokens], float] | None = fixed or listed_price(entry.provider, model or settings.model or "")
+        used = model or settings.model or ""
+        if settings.price is not None:
+            return pricing(maker_and_name(entry.provider, used)[0], used, url=None, price=settings.price)(tokens)
+        cost = listed_price(entry.provider, used)
         return None if cost is None else cost(tokens)
 
     return dollars
@@ -23,14 +24,18 @@ def prices(settings: CliAgent, entry: Entry) -> Priced:
 @cache
 def listed_price(provider: str | None, model: str) -> Pricing | None:
     """The list price of a model that may be written `provider/model`."""
-    maker, _, name = model.rpartition("/")
-    maker = maker.partition("/")[0] or provider or _maker(name)
+    maker, name = maker_and_name(provider, model)
     if not name or not maker:
         return None
     try:
         return listed(maker, name, None)
     except LookupError:
         return None
+
+
+def maker_and_name(provider: str | None, model: str) -> tuple[str, str]:
+    maker, _, name = model.rpartition("/")
+    return maker.partition("/")[0] or provider or _maker(name), name
 
 
 def _maker(model: str) -> str:

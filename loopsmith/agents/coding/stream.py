@@ -168,7 +168,7 @@ def fits(rule: Rule, data: dict[str, Any]) -> bool:
 
 def read(rule: Rule, data: dict[str, Any]) -> Event:
     turn = (text_at(data, rule.id) or "new") if rule.turn else ""
-    wait = number_at(data, (rule.retry_after,)) if rule.retry_after else None
+    wait = (number_at(data, (rule.retry_after,)) or None) if rule.retry_after else None  # 0 is no end to wait for
     return Event(
         means=rule.means or "",
         message=" ".join(text_at(data, rule.message).split())[:500],
