@@ -36,6 +36,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "stall_rounds": store.rounds_since_keep(campaign.id),
     }
     best = kept[-1] if kept else None
+    start = mean(store, campaign, objective, campaign.origin_commit)
     return {
         "campaign": {
             "id": campaign.id,
@@ -52,7 +53,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "objective": campaign.settings["objective"],
         "baseline": {
             "commit": campaign.origin_commit,
-            "value": mean(store, campaign, objective, campaign.origin_commit),
+            "value": start,
             "holdout": holdout(store, campaign, objective, campaign.origin_commit),
             "exact": campaign.exact,
         },
@@ -63,7 +64,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             "commit": campaign.baseline_commit,
             "effect": effect.mean if effect else None,
             "interval": [effect.low, effect.high] if effect else None,
-            "ratio": ratio(objective, effect) if effect else None,
+            "ratio": ratio(objective, effect, start) if effect else None,
         },
         "counts": {**{str(verdict): counts.get(verdict, 0) for verdict in Verdict}, "candidates": counts["candidates"]},
         "budget": {name: {"used": value, "limit": getattr(budget, name)} for name, value in used.items()},

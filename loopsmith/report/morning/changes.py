@@ -106,6 +106,8 @@ def shares_of(objective: Objective, decisions: Sequence[Decision]) -> list[float
     """Each step's part of the whole gain: gains multiply, so the parts are of the sum of their logarithms."""
     sign = 1.0 if objective.direction == "maximize" else -1.0
     factors = [1 + sign * decision.effect.mean if decision.effect else math.nan for decision in decisions]
+    if any(decision.baseline_value is not None and decision.baseline_value <= 0 for decision in decisions):
+        return [None] * len(factors)
     if len(factors) < 2 or not all(factor > 0 and math.isfinite(factor) for factor in factors):
         return [None] * len(factors)
     parts = [sign * math.log(factor) for factor in factors]
