@@ -31,6 +31,7 @@ def total_effect(objective: Objective, kept: Iterable[Decision]) -> Effect | Non
         low=min(ends),
         high=max(ends),
         samples=min(effect.samples for effect, _ in steps),
+        own_unit=start == 0,
     )
 
 

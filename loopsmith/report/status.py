@@ -142,4 +142,6 @@ def effect_of(view: dict[str, Any]) -> Effect | None:
     if best["effect"] is None:
         return None
     low, high = best["interval"]
-    return Effect(mean=best["effect"], low=low, high=high, samples=0 if view["baseline"]["exact"] else 1)
+    base = view["baseline"]
+    samples = 0 if base["exact"] else 1
+    return Effect(mean=best["effect"], low=low, high=high, samples=samples, own_unit=base["value"] == 0)

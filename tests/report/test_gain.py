@@ -5,10 +5,14 @@ from itertools import pairwise
 import pytest
 from filled import fill, kept
 
+from loopsmith.report import outcome, show
 from loopsmith.report.gain import total_effect
 from loopsmith.report.morning.changes import shares_of
+from loopsmith.report.progress.figure import figure
 from loopsmith.report.status import status
+from loopsmith.search.memory import lesson_line
 from loopsmith.verify.statistics import judge_exact
+from loopsmith.watch.text import gain
 from loopsmith.workflow import Objective
 
 
@@ -29,8 +33,8 @@ def test_steps_of_an_exact_metric_compound_to_the_gain_from_the_first_value_to_t
     objective = Objective(metric="score", direction=direction)
     steps = [judge_exact(objective, [before], after) for before, after in pairwise(values)]
     total = total_effect(objective, steps)
-    gain = objective.gain(values[0], values[-1])
-    assert (total.mean, total.low, total.high) == pytest.approx((gain, gain, gain))
+    whole = objective.gain(values[0], values[-1])
+    assert (total.mean, total.low, total.high) == pytest.approx((whole, whole, whole))
 
 
 def test_below_zero_nothing_is_so_many_times_as_good(store):
@@ -41,3 +45,29 @@ def test_below_zero_nothing_is_so_many_times_as_good(store):
     assert (best["effect"], best["ratio"]) == (pytest.approx(0.75), None)
     objective = Objective(metric="log_likelihood", direction="maximize")
     assert shares_of(objective, [decision for _, decision in store.kept(campaign.id)]) == [None, None]
+
+
+def test_over_a_baseline_at_zero_a_gain_is_said_in_the_metric_s_own_unit(store, tell):
+    step = {"effect": (5.0, 5.0, 5.0, 0), "rule": "exact", "evidence": {}}
+    more = {"effect": (1.0, 1.0, 1.0, 0), "rule": "exact", "evidence": {}}
+    campaign = fill(
+        store,
+        [kept(5.0, hypothesis="mend", category="mend") | step, kept(10.0, hypothesis="all", category="mend") | more],
+        direction="maximize",
+        metric="passed",
+        baseline=(0.0, 0.0),
+    )
+    view = status(store, campaign)
+    assert (view["best"]["effect"], view["best"]["ratio"]) == (10.0, None)
+    assert outcome(view) == "passed 0 -> 10: +10 better"
+    assert "effect      +5, a metric that repeats exactly" in show(store, store.candidate(f"{campaign.id}.1"), "")
+    first = store.reflections(campaign.id)[-1]
+    assert lesson_line(first).startswith("- [c1 kept +5]")
+    assert [gain(row.effect) for row in store.browse(campaign.id, limit=9).rows] == ["+100.0 %", "+5"]
+    it = tell(campaign)
+    assert it.headline == "passed went from 0 to 10, 10 better; 2 changes were kept."
+    assert it.facts[0].words == "+10"
+    assert [change.gain for change in it.changes] == ["+5", "+100.0 %"]
+    assert "kept, 5, +5. mend" in figure(it.curve)
+    assert it.attempts.kinds[0].best == "+100.0 %, kept"
+    assert [branch.effect for branch in store.branches(campaign.id)] == [None, 1.0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from loopsmith.log import mask
 from loopsmith.records import Campaign, CampaignStatus, Spent, Verdict
-from loopsmith.search.memory import percent
+from loopsmith.search.memory import gain_words as words_of
 from loopsmith.workflow import Objective, format_count, format_duration, format_money
 from loopsmith.workflow.notify import Occasion
 from loopsmith.workflow.quote import one_line
@@ -193,8 +193,7 @@ class Standing:
         """The gain so far as a share, such as `+50.0 %`; empty without one."""
         if self.baseline is None or self.best is None or not self.counts[Verdict.KEPT]:
             return ""
-        gain = self.objective.gain(self.baseline, self.best)
-        return percent(gain) if self.baseline else f"{gain:+.4g}"
+        return words_of(self.objective.gain(self.baseline, self.best), self.baseline)
 
     def words_gained(self) -> str:
         total = self.total()
@@ -220,10 +219,9 @@ def where(campaign: Campaign, state: Path, usual: Path) -> str:
 
 def gain_words(record: dict[str, Any]) -> str:
     """`+12.3 % (+10.1 % to +14.5 %)`."""
-    words = percent(record["effect"])
-    return (
-        f"{words} ({percent(record['effect_low'])} to {percent(record['effect_high'])})" if record["pairs"] else words
-    )
+    parts = (words_of(record[name], record["baseline_value"]) for name in ("effect", "effect_low", "effect_high"))
+    mean, low, high = parts
+    return f"{mean} ({low} to {high})" if record["pairs"] else mean
 
 
 def figure(value: float | None) -> str:

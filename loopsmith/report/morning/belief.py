@@ -127,8 +127,11 @@ def hidden(campaign: Campaign, view: dict[str, Any]) -> Iterator[Belief]:
         return
     if view["best"]["candidate"] is None:
         return
-    if before is None or after is None or not before:
+    if before is None or after is None:
         yield Belief("The holdout was not measured on both ends, so the gain on hidden data is not known.", "warn")
+        return
+    if not before or not view["baseline"]["value"]:
+        yield Belief(f"On hidden data {view['objective']['metric']} went from {plain(before)} to {plain(after)}.")
         return
     sign = 1 if view["objective"]["direction"] == "maximize" else -1
     there, open_ = sign * (after - before) / abs(before), view["best"]["effect"] or 0.0

@@ -90,7 +90,9 @@ def changes_of(
                 title=title,
                 hypothesis="" if one_line(whole, len(whole) + 1) == title else whole,
                 hypothesis_note=cut_note,
-                gain=gain(decision.effect.mean) if decision.effect else "gain not known",
+                gain=gain(decision.effect.mean, own_unit=decision.effect.own_unit)
+                if decision.effect
+                else "gain not known",
                 share=share,
                 values=values_of(decision),
                 evidence=tuple(evidence(store, campaign, objective, candidate, decision)),

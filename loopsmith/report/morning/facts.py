@@ -7,7 +7,7 @@ from typing import Any
 
 from loopsmith.records import Campaign
 from loopsmith.report.morning.belief import Belief
-from loopsmith.report.morning.words import count, gain, setting
+from loopsmith.report.morning.words import NO_SHARE, count, gain, setting
 from loopsmith.report.progress.curve import Curve
 from loopsmith.report.progress.scale import plain
 from loopsmith.report.status import effect_of
@@ -34,7 +34,8 @@ def headline(view: dict[str, Any], drawn: Curve) -> str:
     if found is not None and drawn.steps and view["best"]["value"] is not None:
         change = f"{metric} went from {plain(drawn.steps[0].value)} to {plain(view['best']['value'])}"
         kept = count(counts["kept"], "change was kept", "changes were kept")
-        better = f"{abs(100 * found.mean):.3g} % {'better' if found.mean >= 0 else 'worse'}"
+        size = plain(abs(found.mean)) if found.own_unit else f"{abs(100 * found.mean):.3g} %"
+        better = f"{size} {'better' if found.mean >= 0 else 'worse'}"
         return f"{going}{change}, {better}; {kept}."
     if not drawn.steps:
         if reason == "baseline":
@@ -60,10 +61,11 @@ def facts(campaign: Campaign, view: dict[str, Any], drawn: Curve) -> tuple[Fact,
     cost, calls, kept = view["usage"]["cost_usd"], view["usage"]["calls"], view["counts"]["kept"]
     if found is None:
         gained = Fact("gain", "none shown")
-    elif campaign.exact or found.low == found.high:
-        gained = Fact("gain", gain(found.mean), "the metric repeats exactly")
     else:
-        gained = Fact("gain", gain(found.mean), f"95 % interval {gain(found.low)} to {gain(found.high)}")
+        mean, low, high = (gain(each, own_unit=found.own_unit) for each in (found.mean, found.low, found.high))
+        exact = campaign.exact or found.low == found.high
+        note = "the metric repeats exactly" if exact else f"95 % interval {low} to {high}"
+        gained = Fact("gain", mean, f"{note}; {NO_SHARE}" if found.own_unit else note)
     start = plain(drawn.steps[0].value) if drawn.steps else "not measured"
     value = f"{start} to {plain(best['value'])}" if found is not None and best["value"] is not None else start
     factor = f"{best['ratio']:.3g} times as good; " if best["ratio"] else ""
