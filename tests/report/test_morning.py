@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from filled import discarded, fill, kept
@@ -10,6 +11,7 @@ from support import run, setting_x, write_source
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import BaselineError
 from loopsmith.records import Phase, Run
+from loopsmith.report.morning.changes import patch_of
 from loopsmith.report.morning.report import morning
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
@@ -266,3 +268,11 @@ def test_a_baseline_that_fails_leaves_a_report_of_it(tmp_path):
     it = told(path)
     assert it.headline == "The untouched source did not pass its own verifier, so nothing was tried."
     assert "broken" in it.problem
+
+
+def test_what_ends_no_line_of_a_patch_ends_none_in_the_report():
+    patch = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\r\n+b\x0cc\u2028-d\n"
+    repository = SimpleNamespace(parent=lambda commit: "p", diff=lambda one, other: patch)
+    shown, note = patch_of(repository, SimpleNamespace(number=1, commit="c"), 1000, "")
+    lines = [(line.kind, line.text) for line in shown[3:]]
+    assert (lines, note) == ([("removed", "-a"), ("added", "+b\ufffdc\ufffd-d")], "")

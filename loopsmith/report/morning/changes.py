@@ -181,7 +181,8 @@ def patch_of(
         text = repository.diff(parent, candidate.commit) if parent else ""
     except LoopsmithError as error:
         return (), f"Its patch cannot be read: {one_line(str(error), 200)}."
-    lines = text.splitlines()
+    # Not splitlines: a form feed, or a line separator within a string, ends no line of a patch.
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     shown: list[str] = []
     left, whole = min(PATCH_SIZE, room), True
     for line in lines[:PATCH_LINES]:
