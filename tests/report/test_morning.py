@@ -10,6 +10,7 @@ from support import run, setting_x, write_source
 
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import BaselineError
+from loopsmith.live import RequestKind, RequestStatus
 from loopsmith.records import Phase, Run
 from loopsmith.report.morning.changes import patch_of
 from loopsmith.report.morning.report import morning
@@ -157,6 +158,16 @@ def test_a_running_campaign_and_one_whose_process_is_gone_are_told_apart(store, 
     assert gone.state == "interrupted"
     assert gone.goes_on[0].line == "loopsmith run /project/WORKFLOW.md"
     assert running.headline.startswith("So far: seconds went from 100 to 90")
+
+
+def test_a_paused_campaign_is_told_as_one_that_goes_on_when_it_is_resumed(store, tell, tmp_path):
+    campaign = fill(store, [kept(90.0)], status="running", stop_reason=None)
+    asked = store.ask(campaign.id, RequestKind.PAUSE, by="terminal")
+    store.answer_request(asked.id, RequestStatus.DONE, "paused")
+    it = tell(campaign, process=77)
+    assert (it.state, it.ending) == ("paused", ("A person paused it, in process 77; this is how it stands.",))
+    assert it.goes_on[0].line == f"loopsmith resume --state {tmp_path} --campaign c"
+    assert it.headline.startswith("So far: ")
 
 
 def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell):

@@ -28,7 +28,7 @@ class Fact:
 def headline(view: dict[str, Any], drawn: Curve) -> str:
     """The result in a sentence, for every way in which a campaign can stand."""
     state, reason, counts = view["campaign"]["status"], view["campaign"]["stop_reason"], view["counts"]
-    going = "So far: " if state in ("running", "interrupted", "stopped") else ""
+    going = "So far: " if state in ("running", "paused", "interrupted", "stopped") else ""
     found, metric = effect_of(view), one_line(drawn.metric, 60)
     decided = sum(number for name, number in counts.items() if name != "candidates")
     if found is not None and drawn.steps and view["best"]["value"] is not None:
