@@ -170,6 +170,13 @@ def test_a_paused_campaign_is_told_as_one_that_goes_on_when_it_is_resumed(store,
     assert it.headline.startswith("So far: ")
 
 
+def test_a_gain_of_a_thousand_times_is_no_power_of_ten(store, tell):
+    step = {"effect": (1233.5, 1233.5, 1233.5, 0), "rule": "exact", "evidence": {}}
+    it = tell(fill(store, [kept(123450.0) | step], direction="maximize"))
+    assert it.headline == "seconds went from 100 to 123,450, 123,000 % better; 1 change was kept."
+    assert words(it)["seconds"][1] == "1,230 times as good; higher is better"
+
+
 def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell):
     campaign = fill(store, [], budget={"candidates": 40})
     assert tell(campaign).goes_on[0].line == "loopsmith run /project/WORKFLOW.md --set budget.candidates=80"

@@ -34,7 +34,7 @@ def headline(view: dict[str, Any], drawn: Curve) -> str:
     if found is not None and drawn.steps and view["best"]["value"] is not None:
         change = f"{metric} went from {plain(drawn.steps[0].value)} to {plain(view['best']['value'])}"
         kept = count(counts["kept"], "change was kept", "changes were kept")
-        size = plain(abs(found.mean)) if found.own_unit else f"{abs(100 * found.mean):.3g} %"
+        size = plain(abs(found.mean)) if found.own_unit else f"{short(abs(100 * found.mean))} %"
         better = f"{size} {'better' if found.mean >= 0 else 'worse'}"
         return f"{going}{change}, {better}; {kept}."
     if not drawn.steps:
@@ -68,7 +68,7 @@ def facts(campaign: Campaign, view: dict[str, Any], drawn: Curve) -> tuple[Fact,
         gained = Fact("gain", mean, f"{note}; {NO_SHARE}" if found.own_unit else note)
     start = plain(drawn.steps[0].value) if drawn.steps else "not measured"
     value = f"{start} to {plain(best['value'])}" if found is not None and best["value"] is not None else start
-    factor = f"{best['ratio']:.3g} times as good; " if best["ratio"] else ""
+    factor = f"{short(best['ratio'])} times as good; " if best["ratio"] else ""
     better = "higher is better" if drawn.direction == "maximize" else "lower is better"
     per_keep = f"{format_money(cost / kept)} for each kept change" if kept else "nothing was kept for it"
     money = Fact("money", format_money(cost), f"{count(calls, 'model call')}; {per_keep}") if calls else None
@@ -97,6 +97,11 @@ def on_hidden(campaign: Campaign, view: dict[str, Any]) -> Fact:
         return Fact("on hidden data", f"{plain(before)} to {plain(after)}")
     sign = 1 if view["objective"]["direction"] == "maximize" else -1
     return Fact("on hidden data", gain(sign * (after - before) / abs(before)), f"{plain(before)} to {plain(after)}")
+
+
+def short(value: float) -> str:
+    """Three digits, and never a power of ten."""
+    return plain(float(f"{value:.3g}"))
 
 
 def verdict(believed: Sequence[Belief], kept: bool) -> str:
