@@ -24,6 +24,7 @@ THREADS = 4  # that sum a campaign up side by side
 SLOW = 0.3  # seconds; what takes longer to make is made aside
 PATIENCE = 0.5  # seconds that a page waits for sums that were never made before
 REST = 9.0  # times its own length that making sums rests
+STALE = 5.0  # seconds after which money is summed up again while a campaign runs: a model's call makes no event
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,12 @@ class Site:
         """
         seen = self.source.store().version(campaign.id)
         told = (seen.event, seen.request, seen.answered) if seen else ()
-        version = short(*told, campaign.status, self.source.process(campaign))
+        process = self.source.process(campaign)
+        version = short(*told, campaign.status, process)
         with self._lock:
             held, making = self._sums.get(campaign.id), self._making.get(campaign.id)
-            if held is not None and held.version == version:
+            known = held is not None and held.version == version
+            if held is not None and known and (process is None or time.monotonic() < due(held)):
                 return held
             slow = held is not None and held.seconds > SLOW
             rested = held is None or not slow or time.monotonic() > held.at + REST * held.seconds
@@ -166,6 +169,11 @@ class Site:
         finally:
             with self._lock:
                 self._making.pop(campaign_id, None)
+
+
+def due(held: Sums) -> float:
+    """When sums are made again though nothing happened."""
+    return held.at + max(STALE, REST * held.seconds)
 
 
 def short(*values: object) -> str:

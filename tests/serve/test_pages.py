@@ -12,6 +12,8 @@ from serving import rewrite, start
 
 from loopsmith.campaign.lock import exclusive
 from loopsmith.live import Activity, Doing, RequestKind, RequestStatus
+from loopsmith.records import Usage
+from loopsmith.serve import site
 from loopsmith.tracker import open_store, tables
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "serve.py"
@@ -143,6 +145,20 @@ def test_a_campaign_that_runs_shows_what_goes_on_even_where_clocks_differ(client
         assert "0s · core 3" in page
         assert "steer: fuse the loops" in page
     assert "core 3" not in client.ask("/c/c").text
+
+
+def test_money_that_a_worker_spends_while_nothing_is_decided_is_shown(client, state, monkeypatch):
+    monkeypatch.setattr(site, "STALE", 0.0)
+    monkeypatch.setattr(site, "REST", 0.0)
+    with exclusive(state / "lock"), open_store(state / "tracker.db") as store:
+        before = client.whole("/c/c").text
+        usage = Usage(role="worker", model="m", input_tokens=10, output_tokens=1, cost_usd=1.5)
+        cost = store.spent("c").cost_usd + 1.5
+        row = store.reserve(campaign_id="c", round_id=None, candidate_id="c.6", usage=usage)
+        store.settle(row, usage)
+        store.add_elapsed("c", 1)  # as a running campaign does all the time
+        assert f"<strong>${cost:.2f}</strong>" not in before
+        assert f"<strong>${cost:.2f}</strong>" in client.whole("/c/c").text
 
 
 def test_a_paused_campaign_has_no_forecast(client, state):
