@@ -14,6 +14,7 @@ from loopsmith.live import RequestKind, RequestStatus
 from loopsmith.records import Phase, Run
 from loopsmith.report.morning.changes import patch_of
 from loopsmith.report.morning.report import morning
+from loopsmith.report.progress.figure import legend
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
 
@@ -58,6 +59,13 @@ def test_an_exact_metric_says_so_and_what_was_better_by_too_little(store, tell):
     assert said(it, "seconds repeats exactly")[1] == "good"
     assert "less than min_effect (1%)" in said(it, "1 candidate looked better")[0]
     assert it.changes[0].evidence[0] == "The metric repeats exactly: +10.0 %; a second run gave the same values."
+
+
+def test_of_an_exact_metric_what_a_holdout_refused_is_not_laid_to_min_effect_alone(store, tell):
+    lost = discarded(50.0, baseline=100.0, rule="holdout", reason="confirmed, but the holdout shows a loss")
+    it = tell(fill(store, [lost], verify={"holdout": {"command": "h", "gate": True}}))
+    assert "less than min_effect (1%), or with a loss on hidden data" in said(it, "1 candidate looked better")[0]
+    assert [entry.words for entry in legend(it.curve)] == ["better, but refused"]
 
 
 def test_naive_keeps_quarantine_flakes_and_missing_protections_are_said(store, tell, tmp_path):

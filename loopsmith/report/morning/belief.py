@@ -90,6 +90,7 @@ def luck(campaign: Campaign, curve: Curve) -> Iterator[Belief]:
         would = "would have kept it" if curve.refused == 1 else "would have kept them"
         if campaign.exact:
             why = f"but by less than min_effect ({setting(campaign, 'objective', 'min_effect')})"
+            why += ", or with a loss on hidden data" if setting(campaign, "verify", "holdout", "gate") else ""
             yield Belief(f"{they} better, {why}; a loop that keeps whatever is better {would}.")
         else:
             why = "was refused after more runs" if curve.refused == 1 else "were refused after more runs"

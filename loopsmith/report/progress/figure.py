@@ -76,7 +76,7 @@ WORDS = {
     "noise": "noise of single runs",
     "target": "target",
 }
-EXACT = {"kept": "kept", "refused": "better, but by too little"}  # of a metric that repeats exactly
+EXACT = {"kept": "kept", "refused": "better, but refused"}  # of a metric that repeats exactly
 
 SHAPES = {  # of the legend, 14 by 10
     "noise": '<rect class="noise" y="1" width="14" height="8"/>',
