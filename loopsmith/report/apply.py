@@ -8,9 +8,9 @@ from loopsmith.campaign.taking.comparing import Finding
 from loopsmith.campaign.taking.picking import Kept, Picked, everything
 from loopsmith.errors import UsageError
 from loopsmith.records import Campaign, Candidate, Decision, Effect
-from loopsmith.report.gain import total_effect
 from loopsmith.search.memory import effect_words
 from loopsmith.tracker import Store
+from loopsmith.verify.gain import total_effect
 from loopsmith.workflow import Objective
 from loopsmith.workflow.quote import one_line
 from loopsmith.workspace import Repository, Step, patch_text, write_branch

@@ -9,9 +9,9 @@ from loopsmith.campaign.live.pause import paused
 from loopsmith.campaign.roles.reviewing import record_of
 from loopsmith.lessons import LessonKind
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
-from loopsmith.report.gain import ratio, total_effect
 from loopsmith.report.steering import steering
 from loopsmith.tracker import Store
+from loopsmith.verify.gain import ratio, total_effect
 from loopsmith.workflow import Budget, Objective
 
 

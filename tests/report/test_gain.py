@@ -6,11 +6,11 @@ import pytest
 from filled import fill, kept
 
 from loopsmith.report import outcome, show
-from loopsmith.report.gain import total_effect
 from loopsmith.report.morning.changes import shares_of
 from loopsmith.report.progress.figure import figure
 from loopsmith.report.status import status
 from loopsmith.search.memory import lesson_line
+from loopsmith.verify.gain import total_effect
 from loopsmith.verify.statistics import judge_exact
 from loopsmith.watch.text import gain
 from loopsmith.workflow import Objective
