@@ -32,7 +32,11 @@ def reflect(candidate: Candidate, decision: Decision, report: Report | None, err
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:+.1f} %"
+    """`+12.3 %`; below one percent with two digits that tell: `+0.042 %`."""
+    value = 100 * share
+    if value == 0 or abs(value) >= 1:
+        return f"{value:+,.1f} %"
+    return f"{value:+.2g} %" if abs(value) >= 1e-4 else "+0.0 %" if value > 0 else "-0.0 %"
 
 
 def gain_words(gain: float, baseline: float | None) -> str:

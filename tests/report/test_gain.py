@@ -71,3 +71,11 @@ def test_over_a_baseline_at_zero_a_gain_is_said_in_the_metric_s_own_unit(store, 
     assert "kept, 5, +5. mend" in figure(it.curve)
     assert it.attempts.kinds[0].best == "+100.0 %, kept"
     assert [branch.effect for branch in store.branches(campaign.id)] == [None, 1.0]
+
+
+def test_a_small_gain_of_an_exact_metric_is_not_said_to_be_none(store, tell):
+    step = {"effect": (0.00042, 0.00042, 0.00042, 0), "rule": "exact", "evidence": {}}
+    campaign = fill(store, [kept(99.958) | step])
+    view = status(store, campaign)
+    assert outcome(view) == "seconds 100 -> 99.958: +0.042 % better, 1.00x"
+    assert tell(campaign).facts[0].words == "+0.042 %"

@@ -5,19 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from loopsmith.records import Campaign, Effect
+from loopsmith.search.memory import gain_words
 
 TEXT = 2000  # characters of a text that a report shows
 NO_SHARE = "in the metric's own unit, as a baseline at zero has no share"
 
 
 def gain(share: float, *, own_unit: bool = False) -> str:
-    """`+12.3 %`; below one percent with two digits that tell: `+0.042 %`. In the metric's own unit `+5`."""
-    if own_unit:
-        return f"{share:+.4g}"
-    percent = 100 * share
-    if percent == 0 or abs(percent) >= 1:
-        return f"{percent:+,.1f} %"
-    return f"{percent:+.2g} %" if abs(percent) >= 1e-4 else "+0.0 %" if percent > 0 else "-0.0 %"
+    """`+12.3 %`, `+0.042 %`; in the metric's own unit `+5`."""
+    return gain_words(share, 0.0 if own_unit else None)
 
 
 def effect(found: Effect) -> str:
