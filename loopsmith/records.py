@@ -177,6 +177,7 @@ class Effect:
     low: float  # of the two-sided 95 % interval
     high: float
     samples: int  # pairs; 0 for a metric that repeats exactly
+    own_unit: bool = False  # over a baseline at zero, which has no share: in the metric's own unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -269,17 +270,14 @@ class FileChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
-    """A worker's change against its baseline, committed to loopsmith's own repository.
-
-    `commit` and `tree` are None when the change breaks a rule; `problems` then lists each rule with its file.
-    """
+    """A worker's change against its baseline, committed to loopsmith's own repository."""
 
     parent: str
     commit: str | None
     tree: str | None
     files: tuple[FileChange, ...]
     text: str  # unified diff
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # each rule that it breaks, with its file; `commit` and `tree` are None then
 
     @property
     def empty(self) -> bool:

@@ -9,7 +9,7 @@ from loopsmith.campaign.observation import value_of
 from loopsmith.errors import HarnessError
 from loopsmith.records import Candidate, Decision, Status, Verdict
 from loopsmith.search.crossover import pairs, share
-from loopsmith.search.memory import effect_words, percent
+from loopsmith.search.memory import effect_words, gain_words
 from loopsmith.search.policy import Choice, Start, seed_of
 from loopsmith.search.tree import Node, View
 from loopsmith.verify.statistics import sign_of
@@ -200,6 +200,8 @@ def described(context: Context, candidate: Candidate | None) -> str:
     decision = context.store.decision(candidate.id)
     gain = effect_words(decision.effect) if decision else ""
     if not gain and decision and decision.value is not None and decision.baseline_value is not None:
-        gain = percent(context.settings.objective.gain(decision.baseline_value, decision.value))
+        gain = gain_words(
+            context.settings.objective.gain(decision.baseline_value, decision.value), decision.baseline_value
+        )
     idea = one_line(candidate.hypothesis or candidate.summary, 200) or "no hypothesis"
     return f"candidate {candidate.number} ({gain or 'not measured'} over its baseline: {idea})"

@@ -23,7 +23,7 @@ class Figures:
     """
 
     def __init__(self, baseline: float | None):
-        self.best, self.cost, self.kept, self.seen = baseline, 0.0, 0, set[int]()
+        self.best, self.cost, self.kept, self.seen = baseline, 0.0, set[int](), set[int]()
 
     def of(self, record: dict[str, Any]) -> dict[str, float]:
         """The numbers of a decided candidate by name, without those that it has not.
@@ -33,12 +33,12 @@ class Figures:
         """
         if record["status"] == Verdict.KEPT and record["value"] is not None:
             self.best = record["value"]
-            self.kept += record["candidate"] not in self.seen
+            self.kept.add(record["candidate"])
         if record["candidate"] not in self.seen:
             self.cost += record["cost_usd"]
             self.seen.add(record["candidate"])
         found = {name: record[name] for name in NUMBERS}
-        found |= {"best": self.best, "cost_usd_total": self.cost, "kept": self.kept}
+        found |= {"best": self.best, "cost_usd_total": self.cost, "kept": len(self.kept)}
         found["tokens"] = record["input_tokens"] + record["output_tokens"]
         found |= {f"metrics/{name}": value for name, value in record["metrics"].items()}
         return {name: float(value) for name, value in found.items() if value is not None}

@@ -1,15 +1,16 @@
 """Taking what a campaign kept: a branch of the user's repository, or one patch."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from loopsmith.campaign.taking.comparing import Finding
 from loopsmith.campaign.taking.picking import Kept, Picked, everything
 from loopsmith.errors import UsageError
 from loopsmith.records import Campaign, Candidate, Decision, Effect
-from loopsmith.report.gain import total_effect
-from loopsmith.search.memory import effect_words, percent
+from loopsmith.search.memory import effect_words
 from loopsmith.tracker import Store
+from loopsmith.verify.gain import total_effect
 from loopsmith.workflow import Objective
 from loopsmith.workflow.quote import one_line
 from loopsmith.workspace import Repository, Step, patch_text, write_branch
@@ -136,7 +137,7 @@ def squashed(campaign: Campaign, picked: Picked, finding: Finding | None = None,
         total = total or steps
         trailers += [f"Loopsmith-Effect: {effect_words(steps)}, the steps compounded"] if steps else []
     count = "1 change" if len(picked.kept) == 1 else f"{len(picked.kept)} changes"
-    gained = f"{percent(total.mean)} in {objective.metric}, " if total else ""
+    gained = f"{effect_words(replace(total, samples=0))} in {objective.metric}, " if total else ""
     lines = [f"- c{candidate.number}: {line_of((candidate, decision))}" for candidate, decision in picked.kept]
     title = one_line(f"{campaign.name}: {gained}{count}", 72)
     parts = [title, "\n".join(lines), note, "\n".join([*trailers, *verified(picked, finding)])]

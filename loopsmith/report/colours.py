@@ -40,7 +40,7 @@ def coloured(lines: Iterable[PatchLine]) -> Iterator[tuple[LineKind, Markup]]:
     lexer = None
     for line in lines:
         if line.kind == "file" and line.text.startswith(("--- ", "+++ ")):
-            suffix = PurePosixPath(line.text[4:].rstrip("\t")).suffix.lower()
+            suffix = PurePosixPath(line.text[4:].rstrip('\t"')).suffix.lower()
             lexer = lexer_of(LEXERS[suffix]) if suffix in LEXERS else lexer if suffix == "" else None
         if lexer is None or line.kind in ("file", "hunk"):
             yield line.kind, escape(line.text or " ")

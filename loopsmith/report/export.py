@@ -174,4 +174,6 @@ def tsv(store: Store, campaign: Campaign) -> Iterator[str]:
 
 def tsv_row(commit: str, metric: str, means: dict[str, float], status: str, text: str) -> str:
     memory = next((means[name] * scale for name, scale in MEMORY_METRICS.items() if name in means), 0.0)
-    return "\t".join((commit[:7], f"{means.get(metric, 0.0):.6f}", f"{memory:.1f}", status, text)) + "\n"
+    value = means.get(metric, 0.0)
+    shown = f"{value:.6g}" if 0 < abs(value) < 1e-3 else f"{value:.6f}"  # six decimals leave nothing of 3e-7
+    return "\t".join((commit[:7], shown, f"{memory:.1f}", status, text)) + "\n"

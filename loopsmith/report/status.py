@@ -9,9 +9,9 @@ from loopsmith.campaign.live.pause import paused
 from loopsmith.campaign.roles.reviewing import record_of
 from loopsmith.lessons import LessonKind
 from loopsmith.records import Campaign, CampaignStatus, Effect, Phase, Verdict
-from loopsmith.report.gain import ratio, total_effect
 from loopsmith.report.steering import steering
 from loopsmith.tracker import Store
+from loopsmith.verify.gain import ratio, total_effect
 from loopsmith.workflow import Budget, Objective
 
 
@@ -36,6 +36,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "stall_rounds": store.rounds_since_keep(campaign.id),
     }
     best = kept[-1] if kept else None
+    start = mean(store, campaign, objective, campaign.origin_commit)
     return {
         "campaign": {
             "id": campaign.id,
@@ -52,7 +53,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
         "objective": campaign.settings["objective"],
         "baseline": {
             "commit": campaign.origin_commit,
-            "value": mean(store, campaign, objective, campaign.origin_commit),
+            "value": start,
             "holdout": holdout(store, campaign, objective, campaign.origin_commit),
             "exact": campaign.exact,
         },
@@ -63,7 +64,7 @@ def status(store: Store, campaign: Campaign, *, process: int | None = None) -> d
             "commit": campaign.baseline_commit,
             "effect": effect.mean if effect else None,
             "interval": [effect.low, effect.high] if effect else None,
-            "ratio": ratio(objective, effect) if effect else None,
+            "ratio": ratio(objective, effect, start) if effect else None,
         },
         "counts": {**{str(verdict): counts.get(verdict, 0) for verdict in Verdict}, "candidates": counts["candidates"]},
         "budget": {name: {"used": value, "limit": getattr(budget, name)} for name, value in used.items()},
@@ -141,4 +142,6 @@ def effect_of(view: dict[str, Any]) -> Effect | None:
     if best["effect"] is None:
         return None
     low, high = best["interval"]
-    return Effect(mean=best["effect"], low=low, high=high, samples=0 if view["baseline"]["exact"] else 1)
+    base = view["baseline"]
+    samples = 0 if base["exact"] else 1
+    return Effect(mean=best["effect"], low=low, high=high, samples=samples, own_unit=base["value"] == 0)

@@ -120,7 +120,7 @@ def hidden(view: dict[str, Any]) -> str:
     """Both values on hidden data, and how the gain there compares with the one that was optimised."""
     before, after = view["baseline"]["holdout"], view["best"]["holdout"]
     words = f"{view['objective']['metric']} {number(before)} -> {number(after)} on hidden data"
-    if not before or view["best"]["effect"] is None:
+    if not before or not view["baseline"]["value"] or view["best"]["effect"] is None:
         return words
     sign = 1 if view["objective"]["direction"] == "maximize" else -1
     there, open_ = sign * (after - before) / abs(before), view["best"]["effect"]

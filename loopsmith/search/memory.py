@@ -32,16 +32,25 @@ def reflect(candidate: Candidate, decision: Decision, report: Report | None, err
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:+.1f} %"
+    """`+12.3 %`; below one percent with two digits that tell: `+0.042 %`."""
+    value = 100 * share
+    if value == 0 or abs(value) >= 1:
+        return f"{value:+,.1f} %"
+    return f"{value:+.2g} %" if abs(value) >= 1e-4 else "+0.0 %" if value > 0 else "-0.0 %"
+
+
+def gain_words(gain: float, baseline: float | None) -> str:
+    """A gain over a baseline: a share of it, or of one at zero, which has none, in the metric's own unit."""
+    return f"{gain:+.4g}" if baseline == 0 else percent(gain)
 
 
 def effect_words(effect: Effect | None) -> str:
     """`+12.3 % (+10.1 % to +14.5 %)`, the gain in the objective's direction."""
     if effect is None:
         return ""
-    if effect.samples == 0:
-        return percent(effect.mean)
-    return f"{percent(effect.mean)} ({percent(effect.low)} to {percent(effect.high)})"
+    base = 0.0 if effect.own_unit else None
+    mean, low, high = (gain_words(each, base) for each in (effect.mean, effect.low, effect.high))
+    return f"{mean} ({low} to {high})" if effect.samples else mean
 
 
 def lesson_line(reflection: Reflection) -> str:

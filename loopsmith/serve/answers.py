@@ -44,7 +44,7 @@ class Best(Open):
     holdout: float | None
     candidate: int | None
     commit: str
-    effect: float | None = Field(description="the gain over the untouched source, as a share of it")
+    effect: float | None = Field(description="the gain over the untouched source, as a share of it; of one at 0 itself")
     interval: tuple[float, float] | None
     ratio: float | None
 

@@ -56,6 +56,7 @@ class Improvement:
     hypothesis: str
     value: float
     effect: float | None
+    own_unit: bool  # of the effect: the baseline was at zero
     low: float | None
     high: float | None
     cost_usd: float
@@ -106,13 +107,14 @@ def improvements(curve: Curve) -> tuple[Improvement, ...]:
     found, before = [], 0.0
     for step in curve.steps[1:]:
         cost, before = max(0.0, step.cost_usd - before), step.cost_usd
-        gain = 100 * step.effect if step.effect and step.effect > 0 else None
+        gain = 100 * step.effect if step.effect and step.effect > 0 and not step.own_unit else None
         found.append(
             Improvement(
                 number=step.number,
                 hypothesis=step.hypothesis,
                 value=step.value,
                 effect=step.effect,
+                own_unit=step.own_unit,
                 low=step.effect_low,
                 high=step.effect_high,
                 cost_usd=cost,

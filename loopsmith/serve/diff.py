@@ -53,6 +53,16 @@ def parse(patch: str, most: int = MOST) -> tuple[list[FileDiff], int]:
     return files, left_out
 
 
+def path_of(header: str) -> str:
+    """The file of `diff --git a/x.py b/x.py`; git quotes a path that is not ASCII as C does."""
+    both = header.removeprefix("diff --git ")
+    path = both[len(both) // 2 + 1 :]
+    if path.startswith('"'):
+        quoted = path[1:].removesuffix('"').encode("ascii", "replace")
+        path = quoted.decode("unicode_escape", "replace").encode("latin-1", "replace").decode("utf-8", "replace")
+    return path.removeprefix("b/")
+
+
 def numbered(patch: str) -> Iterator[tuple[str | None, Line | None]]:
     """Lines with their numbers; a path without a line begins a file."""
     old = new = 0
@@ -61,7 +71,7 @@ def numbered(patch: str) -> Iterator[tuple[str | None, Line | None]]:
         text = text if len(text) <= WIDE else text[:WIDE] + "…"
         if text.startswith("diff --git "):
             body = False
-            yield text.rpartition(" b/")[2] or text, None
+            yield path_of(text), None
         elif found := HUNK.match(text):
             old, new, body = int(found[1]), int(found[2]), True
             yield None, Line("hunk", text)

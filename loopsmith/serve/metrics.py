@@ -74,7 +74,7 @@ def samples_of(site: Site, campaign: Campaign) -> Iterable[tuple[str, Mapping[st
     for name, value in (("baseline", view["baseline"]["value"]), ("best", best["value"])):
         if value is not None:
             yield f"loopsmith_{name}_value", metric, value
-    if best["effect"] is not None:
+    if best["effect"] is not None and view["baseline"]["value"] != 0:
         yield "loopsmith_gain", metric, best["effect"]
     yield "loopsmith_running_seconds_total", {}, budget["wall_clock"]["used"]
     yield from spent(usage["by_model"])

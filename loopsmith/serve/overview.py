@@ -65,7 +65,7 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "outcome": report.outcome(view),
         "tried": report.tried(view),
         "budget": budget(view),
-        "ends": forecast(view) if process is not None else "",
+        "ends": forecast(view) if view["campaign"]["status"] == "running" else "",
         "activity": store.activity(id_) if process is not None else (),
         "requests": requests,
         "asked": [request for request in requests if request.status is RequestStatus.WAITING],

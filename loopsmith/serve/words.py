@@ -14,7 +14,7 @@ import loopsmith
 from loopsmith.records import Effect, Event
 from loopsmith.report.steering import asked_words
 from loopsmith.report.summary import number
-from loopsmith.search.memory import effect_words, percent
+from loopsmith.search.memory import effect_words, gain_words
 from loopsmith.workflow import format_duration, format_money, format_size
 
 FOLDER = Path(__file__).parent
@@ -77,8 +77,8 @@ def effect(value: Effect | None) -> str:
     return effect_words(value)
 
 
-def share(value: float | None) -> str:
-    return "" if value is None else percent(value)
+def share(value: float | None, own_unit: bool = False) -> str:
+    return "" if value is None else gain_words(value, 0.0 if own_unit else None)
 
 
 def candidate_number(candidate_id: str | None) -> str:

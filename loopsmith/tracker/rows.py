@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Table, insert
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Table, insert, select
 
 from loopsmith.errors import UsageError
 from loopsmith.records import (
@@ -53,7 +53,13 @@ ROUND = columns(tables.round_)
 CANDIDATE = columns(tables.candidate)
 MEASUREMENT = columns(tables.measurement, without=["id"])
 DECISION = columns(tables.decision, without=["id", "campaign_id", "candidate_id"])
-REFLECTION = columns(tables.reflection)
+COMPARED = (
+    select(tables.decision.c.baseline_value)
+    .where(tables.decision.c.candidate_id == tables.reflection.c.candidate_id)
+    .correlate(tables.reflection)
+    .scalar_subquery()
+)
+REFLECTION = (*columns(tables.reflection), COMPARED.label("baseline_value"))
 EVENT = columns(tables.event)
 ARTIFACT = columns(tables.artifact, without=["id"])
 
@@ -80,13 +86,13 @@ def to_measurement(row: AnyRow) -> Measurement:
 
 def to_decision(row: AnyRow) -> Decision:
     fields = dict(row._mapping)
-    effect = take_effect(fields)
+    effect = take_effect(fields, row.baseline_value)
     return Decision(**{**fields, "effect": effect, "verdict": Verdict(row.verdict)})
 
 
 def to_reflection(row: AnyRow) -> Reflection:
     fields = dict(row._mapping)
-    effect = take_effect(fields)
+    effect = take_effect(fields, fields.pop("baseline_value"))
     return Reflection(**{**fields, "effect": effect, "outcome": Verdict(row.outcome)})
 
 
@@ -98,10 +104,14 @@ def to_artifact(row: AnyRow) -> Artifact:
     return Artifact(**row._mapping)
 
 
-def take_effect(fields: dict[str, Any]) -> Effect | None:
-    """Move the four effect columns out of `fields`."""
+def take_effect(fields: dict[str, Any], baseline: float | None) -> Effect | None:
+    """Move the four effect columns out of `fields`.
+
+    Args:
+        baseline: the value that it is over.
+    """
     parts = {part: fields.pop(f"effect_{part}") for part in ("mean", "low", "high", "samples")}
-    return None if parts["samples"] is None else Effect(**parts)
+    return None if parts["samples"] is None else Effect(**parts, own_unit=baseline == 0)
 
 
 def effect_columns(effect: Effect | None) -> dict[str, Any]:

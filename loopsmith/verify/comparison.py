@@ -109,7 +109,7 @@ def compare_exact(objective: Goal, reference: float, value: float) -> Compared:
     standing = Standing.BETTER if gain > 0 else Standing.WORSE if gain < 0 else Standing.SAME
     short = gain > 0 and gain < needed_share(objective, reference) * (1 - 1e-9)
     words = better_words(gain, reference) + (f", less than min_effect {objective.min_effect}" if short else "")
-    effect = Effect(mean=gain, low=gain, high=gain, samples=0)
+    effect = Effect(mean=gain, low=gain, high=gain, samples=0, own_unit=not reference)
     return said(objective, standing, reference, value, f"{words}; the metric repeats exactly", effect)
 
 

@@ -228,7 +228,8 @@ def effect_of(test: Confirmation, pairs: Sequence[Pair]) -> Effect:
     centre = min(max(centre, low), high)
     size, own = abs(test.centre), abs(mean([pair[0] for pair in pairs]))
     factor = size / own if own > size / 1000 > 0 else 1.0  # the share of what the baseline was beside the candidate
-    return Effect(mean=centre * factor, low=low * factor, high=high * factor, samples=len(pairs))
+    parts = {"mean": centre * factor, "low": low * factor, "high": high * factor}
+    return Effect(**parts, samples=len(pairs), own_unit=not size)
 
 
 def estimate(gains: Sequence[float]) -> float:

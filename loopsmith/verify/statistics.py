@@ -102,7 +102,7 @@ def judge_exact(objective: Goal, baseline: Sequence[float], value: float, *, sim
     gain = objective.gain(centre, value)
     if not math.isfinite(gain):
         return _discarded(objective, "exact", centre, value, TOO_LARGE)
-    effect = Effect(mean=gain, low=gain, high=gain, samples=0)
+    effect = Effect(mean=gain, low=gain, high=gain, samples=0, own_unit=not centre)
     words = better_words(gain, centre)
     if objective.clears(centre, gain):
         words += "; the metric repeats exactly"

@@ -95,5 +95,7 @@ def gain(effect: Effect | None) -> str:
     """`+12.5 %`; empty where there is none."""
     if effect is None:
         return ""
+    if effect.own_unit:
+        return f"{effect.mean:+.4g}"
     share = effect.mean * 100
     return f"{share:+.1f} %" if abs(share) < 1000 else f"{share:+.0f} %" if abs(share) < 1e6 else f"{share:+.0e} %"

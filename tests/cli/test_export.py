@@ -17,7 +17,7 @@ from loopsmith import workflow
 from loopsmith.cli.export import put
 from loopsmith.errors import UsageError
 from loopsmith.report.datasette import metadata
-from loopsmith.report.export import export
+from loopsmith.report.export import export, tsv_row
 from loopsmith.tracker import open_store, tables
 from loopsmith.tracker.reading import extract
 from loopsmith.tracker.reading.extract import KNOWN
@@ -293,3 +293,8 @@ def test_datasette_opens_the_tracker_with_it_and_answers_every_question(done, lo
     assert {row["verdict"] for row in answers["why_not"]} == {"discarded", "failed", "rejected"}
     assert answers["noise"][0]["spread_percent"] == 0.0
     assert answers["spending"] == []
+
+
+def test_a_tiny_value_keeps_its_digits_in_tsv():
+    values = [tsv_row("c" * 40, "s", {"s": value}, "keep", "").split("\t")[1] for value in (0.9979, 3.25e-7, -3e-7)]
+    assert values == ["0.997900", "3.25e-07", "-3e-07"]

@@ -3,9 +3,10 @@
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from filled import fill, kept
 from support import setting_x, write_source
 
-from loopsmith import workflow
+from loopsmith import report, workflow
 from loopsmith.observers.notify import Notifier
 from loopsmith.observers.watched import WatchedCampaign
 from loopsmith.records import Slot, Usage
@@ -143,3 +144,12 @@ def test_a_storm_of_events_is_neither_waited_for_nor_kept(tmp_path):
         for _ in range(30_000):
             made.observe("round.finished", None, {})
         assert made.feed.lost == 20_000  # nothing takes them: its thread was not started
+
+
+def test_the_gain_so_far_is_the_one_that_the_result_says(tmp_path):
+    with notifier(tmp_path) as (made, store, _, _):
+        campaign = fill(store, [kept(93.6, baseline=104.0)], exact=False)
+        made.id, made.campaign = campaign.id, WatchedCampaign(campaign.id, store, tmp_path, tmp_path / "report")
+        told, result = made._standing(), report.outcome(report.status(store, campaign))
+        assert told.words_gained() == "so far seconds 101.33 → 93.6, +10.0 %"
+        assert result.startswith("seconds 101.33 -> 93.6: +10.0 % ")

@@ -13,6 +13,7 @@ from loopsmith import workflow
 from loopsmith.campaign.live import telling
 from loopsmith.errors import WorkflowError
 from loopsmith.observers.audience import ROOM, Audience
+from loopsmith.observers.figures import Figures
 from loopsmith.tracker import open_store
 
 
@@ -175,3 +176,13 @@ def test_short_and_long_forms_of_the_setting_are_one(tmp_path):
     ]
     assert all(form == loaded[0] for form in loaded)
     assert list(loaded[0].members()) == ["otel"]
+
+
+def test_a_candidate_that_a_person_approves_is_counted_among_the_kept_ones_and_its_cost_once():
+    whole = {"effect": 0.5, "effect_low": 0.5, "effect_high": 0.5, "seconds": 1.0, "verify_seconds": 1.0, "metrics": {}}
+    record = {"candidate": 1, "value": 15.0, "cost_usd": 2.0, "input_tokens": 1, "output_tokens": 1, **whole}
+    figures = Figures(10.0)
+    waiting, approved, again = (figures.of(record | {"status": status}) for status in ("quarantined", "kept", "kept"))
+    assert [each["kept"] for each in (waiting, approved, again)] == [0, 1, 1]
+    assert [each["best"] for each in (waiting, approved, again)] == [10.0, 15.0, 15.0]
+    assert again["cost_usd_total"] == 2.0

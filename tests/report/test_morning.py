@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from filled import discarded, fill, kept
@@ -9,8 +10,11 @@ from support import run, setting_x, write_source
 
 from loopsmith.campaign.state import StateFolder
 from loopsmith.errors import BaselineError
+from loopsmith.live import RequestKind, RequestStatus
 from loopsmith.records import Phase, Run
+from loopsmith.report.morning.changes import patch_of
 from loopsmith.report.morning.report import morning
+from loopsmith.report.progress.figure import legend
 from loopsmith.tracker import open_store
 from loopsmith.workspace import Repository
 
@@ -55,6 +59,13 @@ def test_an_exact_metric_says_so_and_what_was_better_by_too_little(store, tell):
     assert said(it, "seconds repeats exactly")[1] == "good"
     assert "less than min_effect (1%)" in said(it, "1 candidate looked better")[0]
     assert it.changes[0].evidence[0] == "The metric repeats exactly: +10.0 %; a second run gave the same values."
+
+
+def test_of_an_exact_metric_what_a_holdout_refused_is_not_laid_to_min_effect_alone(store, tell):
+    lost = discarded(50.0, baseline=100.0, rule="holdout", reason="confirmed, but the holdout shows a loss")
+    it = tell(fill(store, [lost], verify={"holdout": {"command": "h", "gate": True}}))
+    assert "less than min_effect (1%), or with a loss on hidden data" in said(it, "1 candidate looked better")[0]
+    assert [entry.words for entry in legend(it.curve)] == ["better, but refused"]
 
 
 def test_naive_keeps_quarantine_flakes_and_missing_protections_are_said(store, tell, tmp_path):
@@ -155,6 +166,23 @@ def test_a_running_campaign_and_one_whose_process_is_gone_are_told_apart(store, 
     assert gone.state == "interrupted"
     assert gone.goes_on[0].line == f"loopsmith run /project/WORKFLOW.md --state {tmp_path}"
     assert running.headline.startswith("So far: seconds went from 100 to 90")
+
+
+def test_a_paused_campaign_is_told_as_one_that_goes_on_when_it_is_resumed(store, tell, tmp_path):
+    campaign = fill(store, [kept(90.0)], status="running", stop_reason=None)
+    asked = store.ask(campaign.id, RequestKind.PAUSE, by="terminal")
+    store.answer_request(asked.id, RequestStatus.DONE, "paused")
+    it = tell(campaign, process=77)
+    assert (it.state, it.ending) == ("paused", ("A person paused it, in process 77; this is how it stands.",))
+    assert it.goes_on[0].line == f"loopsmith resume --state {tmp_path} --campaign c"
+    assert it.headline.startswith("So far: ")
+
+
+def test_a_gain_of_a_thousand_times_is_no_power_of_ten(store, tell):
+    step = {"effect": (1233.5, 1233.5, 1233.5, 0), "rule": "exact", "evidence": {}}
+    it = tell(fill(store, [kept(123450.0) | step], direction="maximize"))
+    assert it.headline == "seconds went from 100 to 123,450, 123,000 % better; 1 change was kept."
+    assert words(it)["seconds"][1] == "1,230 times as good; higher is better"
 
 
 def test_a_campaign_whose_budget_ended_says_how_to_give_it_more(store, tell, tmp_path):
@@ -269,3 +297,11 @@ def test_a_baseline_that_fails_leaves_a_report_of_it(tmp_path):
     it = told(path)
     assert it.headline == "The untouched source did not pass its own verifier, so nothing was tried."
     assert "broken" in it.problem
+
+
+def test_what_ends_no_line_of_a_patch_ends_none_in_the_report():
+    patch = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\r\n+b\x0cc\u2028-d\n"
+    repository = SimpleNamespace(parent=lambda commit: "p", diff=lambda one, other: patch)
+    shown, note = patch_of(repository, SimpleNamespace(number=1, commit="c"), 1000, "")
+    lines = [(line.kind, line.text) for line in shown[3:]]
+    assert (lines, note) == ([("removed", "-a"), ("added", "+b\ufffdc\ufffd-d")], "")

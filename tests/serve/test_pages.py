@@ -11,7 +11,7 @@ import pytest
 from serving import rewrite, start
 
 from loopsmith.campaign.lock import exclusive
-from loopsmith.live import Activity, Doing, RequestKind
+from loopsmith.live import Activity, Doing, RequestKind, RequestStatus
 from loopsmith.tracker import open_store, tables
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "serve.py"
@@ -143,6 +143,20 @@ def test_a_campaign_that_runs_shows_what_goes_on_even_where_clocks_differ(client
         assert "0s · core 3" in page
         assert "steer: fuse the loops" in page
     assert "core 3" not in client.ask("/c/c").text
+
+
+def test_a_paused_campaign_has_no_forecast(client, state):
+    with exclusive(state / "lock") as note:
+        note("c")
+        with open_store(state / "tracker.db") as store:
+            store.add_elapsed("c", 60)
+        assert 'id="ends"' in client.ask("/c/c").text
+        with open_store(state / "tracker.db") as store:
+            asked = store.ask("c", RequestKind.PAUSE, by="terminal")
+            store.answer_request(asked.id, RequestStatus.DONE, "paused")
+        page = client.ask("/c/c").text
+        assert ">paused</span>" in page
+        assert 'id="ends"' not in page
 
 
 def test_of_two_campaigns_only_that_runs_which_the_process_runs(client, state):

@@ -1,13 +1,14 @@
 """What is said of each occasion: short enough for a phone, with the command that shows more."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from loopsmith.log import mask
-from loopsmith.records import Campaign, CampaignStatus, Spent, Verdict
-from loopsmith.search.memory import percent
+from loopsmith.records import Campaign, CampaignStatus, Effect, Spent, Verdict
+from loopsmith.search.memory import effect_words
+from loopsmith.search.memory import gain_words as words_of
 from loopsmith.workflow import Objective, format_count, format_duration, format_money
 from loopsmith.workflow.notify import Occasion
 from loopsmith.workflow.quote import one_line
@@ -45,6 +46,7 @@ class Standing:
     Attributes:
         baseline: the metric of the untouched source.
         best: that of the present baseline.
+        gained: from the one to the other, as the result says it.
         where: the options that make a command find the campaign.
     """
 
@@ -52,6 +54,7 @@ class Standing:
     objective: Objective
     baseline: float | None
     best: float | None
+    gained: Effect | None
     counts: dict[str, int]
     spent: Spent
     where: str
@@ -192,10 +195,7 @@ class Standing:
 
     def total(self) -> str:
         """The gain so far as a share, such as `+50.0 %`; empty without one."""
-        if self.baseline is None or self.best is None or not self.counts[Verdict.KEPT]:
-            return ""
-        gain = self.objective.gain(self.baseline, self.best)
-        return percent(gain) if self.baseline else f"{gain:+.4g}"
+        return effect_words(replace(self.gained, samples=0)) if self.gained else ""
 
     def words_gained(self) -> str:
         total = self.total()
@@ -221,10 +221,9 @@ def where(campaign: Campaign, state: Path, usual: Path) -> str:
 
 def gain_words(record: dict[str, Any]) -> str:
     """`+12.3 % (+10.1 % to +14.5 %)`."""
-    words = percent(record["effect"])
-    return (
-        f"{words} ({percent(record['effect_low'])} to {percent(record['effect_high'])})" if record["pairs"] else words
-    )
+    parts = (words_of(record[name], record["baseline_value"]) for name in ("effect", "effect_low", "effect_high"))
+    mean, low, high = parts
+    return f"{mean} ({low} to {high})" if record["pairs"] else mean
 
 
 def figure(value: float | None) -> str:

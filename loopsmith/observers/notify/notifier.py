@@ -13,6 +13,7 @@ from loopsmith.observers.notify.targets import Target
 from loopsmith.protocols import Watched
 from loopsmith.records import Candidate, Phase, Status, Verdict
 from loopsmith.tracker import Store
+from loopsmith.verify.gain import total_effect
 from loopsmith.workflow import Objective, Settings
 
 READY = "notify.ready"  # from here on a person is told; what was decided since and not told is told later
@@ -203,8 +204,9 @@ class Notifier:
         return Standing(
             campaign=campaign,
             objective=objective,
-            baseline=self.campaign.baseline,
+            baseline=self._mean(campaign.origin_commit, objective.metric),
             best=self._mean(campaign.baseline_commit, objective.metric),
+            gained=total_effect(objective, (decision for _, decision in self.store.kept(self.id))),
             counts=self.store.counts(self.id),
             spent=self.store.spent(self.id),
             where=self.where,

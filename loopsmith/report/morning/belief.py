@@ -90,6 +90,7 @@ def luck(campaign: Campaign, curve: Curve) -> Iterator[Belief]:
         would = "would have kept it" if curve.refused == 1 else "would have kept them"
         if campaign.exact:
             why = f"but by less than min_effect ({setting(campaign, 'objective', 'min_effect')})"
+            why += ", or with a loss on hidden data" if setting(campaign, "verify", "holdout", "gate") else ""
             yield Belief(f"{they} better, {why}; a loop that keeps whatever is better {would}.")
         else:
             why = "was refused after more runs" if curve.refused == 1 else "were refused after more runs"
@@ -127,8 +128,11 @@ def hidden(campaign: Campaign, view: dict[str, Any]) -> Iterator[Belief]:
         return
     if view["best"]["candidate"] is None:
         return
-    if before is None or after is None or not before:
+    if before is None or after is None:
         yield Belief("The holdout was not measured on both ends, so the gain on hidden data is not known.", "warn")
+        return
+    if not before or not view["baseline"]["value"]:
+        yield Belief(f"On hidden data {view['objective']['metric']} went from {plain(before)} to {plain(after)}.")
         return
     sign = 1 if view["objective"]["direction"] == "maximize" else -1
     there, open_ = sign * (after - before) / abs(before), view["best"]["effect"] or 0.0

@@ -90,7 +90,9 @@ def changes_of(
                 title=title,
                 hypothesis="" if one_line(whole, len(whole) + 1) == title else whole,
                 hypothesis_note=cut_note,
-                gain=gain(decision.effect.mean) if decision.effect else "gain not known",
+                gain=gain(decision.effect.mean, own_unit=decision.effect.own_unit)
+                if decision.effect
+                else "gain not known",
                 share=share,
                 values=values_of(decision),
                 evidence=tuple(evidence(store, campaign, objective, candidate, decision)),
@@ -106,6 +108,8 @@ def shares_of(objective: Objective, decisions: Sequence[Decision]) -> list[float
     """Each step's part of the whole gain: gains multiply, so the parts are of the sum of their logarithms."""
     sign = 1.0 if objective.direction == "maximize" else -1.0
     factors = [1 + sign * decision.effect.mean if decision.effect else math.nan for decision in decisions]
+    if any(decision.baseline_value is not None and decision.baseline_value <= 0 for decision in decisions):
+        return [None] * len(factors)
     if len(factors) < 2 or not all(factor > 0 and math.isfinite(factor) for factor in factors):
         return [None] * len(factors)
     parts = [sign * math.log(factor) for factor in factors]
@@ -177,7 +181,8 @@ def patch_of(
         text = repository.diff(parent, candidate.commit) if parent else ""
     except LoopsmithError as error:
         return (), f"Its patch cannot be read: {one_line(str(error), 200)}."
-    lines = text.splitlines()
+    # Not splitlines: a form feed, or a line separator within a string, ends no line of a patch.
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     shown: list[str] = []
     left, whole = min(PATCH_SIZE, room), True
     for line in lines[:PATCH_LINES]:

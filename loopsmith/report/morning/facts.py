@@ -7,7 +7,7 @@ from typing import Any
 
 from loopsmith.records import Campaign
 from loopsmith.report.morning.belief import Belief
-from loopsmith.report.morning.words import count, gain, setting
+from loopsmith.report.morning.words import NO_SHARE, count, gain, setting
 from loopsmith.report.progress.curve import Curve
 from loopsmith.report.progress.scale import plain
 from loopsmith.report.status import effect_of
@@ -28,13 +28,14 @@ class Fact:
 def headline(view: dict[str, Any], drawn: Curve) -> str:
     """The result in a sentence, for every way in which a campaign can stand."""
     state, reason, counts = view["campaign"]["status"], view["campaign"]["stop_reason"], view["counts"]
-    going = "So far: " if state in ("running", "interrupted", "stopped") else ""
+    going = "So far: " if state in ("running", "paused", "interrupted", "stopped") else ""
     found, metric = effect_of(view), one_line(drawn.metric, 60)
     decided = sum(number for name, number in counts.items() if name != "candidates")
     if found is not None and drawn.steps and view["best"]["value"] is not None:
         change = f"{metric} went from {plain(drawn.steps[0].value)} to {plain(view['best']['value'])}"
         kept = count(counts["kept"], "change was kept", "changes were kept")
-        better = f"{abs(100 * found.mean):.3g} % {'better' if found.mean >= 0 else 'worse'}"
+        size = plain(abs(found.mean)) if found.own_unit else f"{short(abs(100 * found.mean))} %"
+        better = f"{size} {'better' if found.mean >= 0 else 'worse'}"
         return f"{going}{change}, {better}; {kept}."
     if not drawn.steps:
         if reason == "baseline":
@@ -60,13 +61,14 @@ def facts(campaign: Campaign, view: dict[str, Any], drawn: Curve) -> tuple[Fact,
     cost, calls, kept = view["usage"]["cost_usd"], view["usage"]["calls"], view["counts"]["kept"]
     if found is None:
         gained = Fact("gain", "none shown")
-    elif campaign.exact or found.low == found.high:
-        gained = Fact("gain", gain(found.mean), "the metric repeats exactly")
     else:
-        gained = Fact("gain", gain(found.mean), f"95 % interval {gain(found.low)} to {gain(found.high)}")
+        mean, low, high = (gain(each, own_unit=found.own_unit) for each in (found.mean, found.low, found.high))
+        exact = campaign.exact or found.low == found.high
+        note = "the metric repeats exactly" if exact else f"95 % interval {low} to {high}"
+        gained = Fact("gain", mean, f"{note}; {NO_SHARE}" if found.own_unit else note)
     start = plain(drawn.steps[0].value) if drawn.steps else "not measured"
     value = f"{start} to {plain(best['value'])}" if found is not None and best["value"] is not None else start
-    factor = f"{best['ratio']:.3g} times as good; " if best["ratio"] else ""
+    factor = f"{short(best['ratio'])} times as good; " if best["ratio"] else ""
     better = "higher is better" if drawn.direction == "maximize" else "lower is better"
     per_keep = f"{format_money(cost / kept)} for each kept change" if kept else "nothing was kept for it"
     money = Fact("money", format_money(cost), f"{count(calls, 'model call')}; {per_keep}") if calls else None
@@ -95,6 +97,11 @@ def on_hidden(campaign: Campaign, view: dict[str, Any]) -> Fact:
         return Fact("on hidden data", f"{plain(before)} to {plain(after)}")
     sign = 1 if view["objective"]["direction"] == "maximize" else -1
     return Fact("on hidden data", gain(sign * (after - before) / abs(before)), f"{plain(before)} to {plain(after)}")
+
+
+def short(value: float) -> str:
+    """Three digits, and never a power of ten."""
+    return plain(float(f"{value:.3g}"))
 
 
 def verdict(believed: Sequence[Belief], kept: bool) -> str:

@@ -31,7 +31,7 @@ class Morning:
     """What a person reads in the morning.
 
     Attributes:
-        state: running, interrupted, stopped, done or failed.
+        state: running, paused, interrupted, stopped, done or failed.
         made_at: when this was written, in UTC.
         headline: the result in a sentence; `problem` is the message of a campaign that failed, as it stands.
         verdict: what the beliefs come to.

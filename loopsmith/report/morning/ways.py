@@ -80,6 +80,8 @@ def ending(campaign: Campaign, view: dict[str, Any]) -> tuple[str, ...]:
     state, process = view["campaign"]["status"], view["campaign"]["process"]
     if state == "running":
         return (f"It is running now, in process {process}; this is how it stands.",)
+    if state == "paused":
+        return (f"A person paused it, in process {process}; this is how it stands.",)
     if state == "interrupted":
         return ("Its process is gone without an end; nothing that was recorded is lost.",)
     words = ENDED.get(campaign.stop_reason or "", "Why it ended is not recorded.")
@@ -96,6 +98,8 @@ def goes_on(campaign: Campaign, view: dict[str, Any], learned: Learned, where: s
     found = []
     if state == "running":
         found.append(Command(f"loopsmith status {where}", "how it stands now"))
+    elif state == "paused":
+        found.append(Command(f"loopsmith resume {where}", "ends the pause"))
     elif state in ("interrupted", "stopped"):
         found.append(Command(run, "goes on where it stood"))
     elif state == "failed":

@@ -5,24 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from loopsmith.records import Campaign, Effect
+from loopsmith.search.memory import gain_words
 
 TEXT = 2000  # characters of a text that a report shows
 NO_SHARE = "in the metric's own unit, as a baseline at zero has no share"
 
 
-def gain(share: float) -> str:
-    """`+12.3 %`; below one percent with two digits that tell: `+0.042 %`."""
-    percent = 100 * share
-    if percent == 0 or abs(percent) >= 1:
-        return f"{percent:+,.1f} %"
-    return f"{percent:+.2g} %" if abs(percent) >= 1e-4 else "+0.0 %" if percent > 0 else "-0.0 %"
+def gain(share: float, *, own_unit: bool = False) -> str:
+    """`+12.3 %`, `+0.042 %`; in the metric's own unit `+5`."""
+    return gain_words(share, 0.0 if own_unit else None)
 
 
 def effect(found: Effect) -> str:
     """`+12.3 % (95 % interval +10.1 % to +14.5 %)`; of a metric that repeats exactly without an interval."""
-    if found.samples == 0:
-        return gain(found.mean)
-    return f"{gain(found.mean)} (95 % interval {gain(found.low)} to {gain(found.high)})"
+    mean, low, high = (gain(each, own_unit=found.own_unit) for each in (found.mean, found.low, found.high))
+    return f"{mean} (95 % interval {low} to {high})" if found.samples else mean
 
 
 def count(number: int, one: str, many: str = "") -> str:

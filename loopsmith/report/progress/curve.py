@@ -10,6 +10,7 @@ from typing import Any
 
 from loopsmith.records import Campaign, Candidate, Decision
 from loopsmith.report.status import mean
+from loopsmith.search.memory import gain_words
 from loopsmith.tracker import Store
 from loopsmith.tracker.reading.points import TEXT, Point
 from loopsmith.workflow import Objective
@@ -27,6 +28,7 @@ class Step:
         value: of the objective's metric: the baseline's mean, or as confirmed.
         low, high: the ends of the effect's 95 % interval as values of the metric; None where there is none.
         effect, effect_low, effect_high: the gain over the baseline before it, a share of that.
+        own_unit: that baseline was at zero, so the effect is in the metric's own unit.
         pairs: of runs behind the effect; 0 of a metric that repeats exactly.
         seconds: from the campaign's start to the decision, pauses included.
         cost_usd: what the campaign had spent when the round that kept it was over.
@@ -40,11 +42,16 @@ class Step:
     effect: float | None = None
     effect_low: float | None = None
     effect_high: float | None = None
+    own_unit: bool = False
     pairs: int | None = None
     seconds: float = 0.0
     cost_usd: float = 0.0
     hypothesis: str = ""
     category: str = ""
+
+    def words(self, gain: float) -> str:
+        """The effect, or an end of its interval, for a person."""
+        return gain_words(gain, 0.0 if self.own_unit else None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +179,7 @@ def step_of(campaign: Campaign, objective: Objective, candidate: Candidate, deci
         effect=effect.mean if effect else None,
         effect_low=effect.low if effect else None,
         effect_high=effect.high if effect else None,
+        own_unit=effect is not None and effect.own_unit,
         pairs=effect.samples if effect else None,
         seconds=max(0.0, (at - campaign.created_at).total_seconds()),
         cost_usd=spent,

@@ -76,7 +76,7 @@ WORDS = {
     "noise": "noise of single runs",
     "target": "target",
 }
-EXACT = {"kept": "kept", "refused": "better, but by too little"}  # of a metric that repeats exactly
+EXACT = {"kept": "kept", "refused": "better, but refused"}  # of a metric that repeats exactly
 
 SHAPES = {  # of the legend, 14 by 10
     "noise": '<rect class="noise" y="1" width="14" height="8"/>',
@@ -313,7 +313,7 @@ def kept(curve: Curve, sheet: Sheet) -> list[str]:
         parts.append(sheet.marked(step.number, shape, step_words(step)))
         if step.effect is not None and len(curve.steps) <= GAINS + 1:
             at = min([*ends, y - 4]) - 4 if curve.direction == "maximize" else max([*ends, y + 4]) + 11
-            parts.append(f'<text class="gain wide" x="{x:.1f}" y="{at:.1f}">{100 * step.effect:+.1f} %</text>')
+            parts.append(f'<text class="gain wide" x="{x:.1f}" y="{at:.1f}">{step.words(step.effect)}</text>')
     return parts
 
 
@@ -350,7 +350,7 @@ def point_words(point: Point) -> str:
 def step_words(step: Step) -> str:
     gain = ""
     if step.effect is not None:
-        gain = f", {100 * step.effect:+.1f} %"
+        gain = f", {step.words(step.effect)}"
         if step.pairs and step.effect_low is not None and step.effect_high is not None:
-            gain += f" ({100 * step.effect_low:+.1f} % to {100 * step.effect_high:+.1f} %)"
+            gain += f" ({step.words(step.effect_low)} to {step.words(step.effect_high)})"
     return f"candidate {step.number}: kept, {plain(step.value)}{gain}. {one_line(step.hypothesis, TITLE)}".rstrip()

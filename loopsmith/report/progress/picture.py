@@ -130,7 +130,7 @@ def name_steps(axes: Any, curve: Curve, kept: Sequence[Step], last: int) -> None
     """A short name beside each kept step, where the line has been, as there is room."""
     up = curve.direction == "minimize"
     for step in named(kept, last):
-        text = f"{100 * step.effect:+.1f} %  " if step.effect is not None else ""
+        text = f"{step.words(step.effect)}  " if step.effect is not None else ""
         text += one_line(step.hypothesis, NAME)
         axes.annotate(
             text, (step.number, step.value), xytext=(5, 7 if up else -7), textcoords="offset points", fontsize=8,

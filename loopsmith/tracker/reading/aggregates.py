@@ -43,7 +43,7 @@ class Branch:
     Attributes:
         parent: the commit that it started from.
         baseline: the commit that it was compared with.
-        effect: over that baseline, as a share.
+        effect: over that baseline, as a share; None of one at zero.
     """
 
     id: str
@@ -69,12 +69,14 @@ class Version:
     busy: int  # how many activities there are
 
 
+# As a share of its baseline; NULL of a baseline at zero, which has no share.
+SHARE = case((D.baseline_value == 0, None), else_=D.effect_mean)
 TREE = (
     select(
         *(C.id, C.number, C.status, C.commit_id.label("commit"), C.parent_commit.label("parent")),
         R.baseline_commit.label("baseline"),
         func.substr(case((C.hypothesis != "", C.hypothesis), else_=C.summary), 1, TEXT).label("hypothesis"),
-        D.effect_mean.label("effect"),
+        SHARE.label("effect"),
     )
     .join(tables.round_, R.id == C.round_id)
     .outerjoin(tables.decision, D.candidate_id == C.id)

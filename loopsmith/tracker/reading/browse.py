@@ -100,6 +100,7 @@ def overviews(ids: Collection[str]) -> Select[Any]:
     query = select(
         *(C.id, C.number, R.number.label("round"), C.status, C.agent, C.plan, C.value, C.lines_added, C.lines_removed),
         *(C.created_at, C.updated_at, D.effect_mean, D.effect_low, D.effect_high, D.effect_samples),
+        D.baseline_value,
         func.substr(C.hypothesis, 1, CUT).label("hypothesis"),
         func.coalesce(func.substr(D.reason, 1, CUT), "").label("reason"),
         func.coalesce(spent.c.cost_usd, 0.0).label("cost_usd"),
@@ -127,5 +128,5 @@ def contains(word: str, sqlite: bool) -> ColumnElement[bool]:
 def to_overview(row: AnyRow) -> Overview:
     fields = dict(row._mapping)
     plan = fields.pop("plan") or {}
-    fields["effect"] = take_effect(fields)
+    fields["effect"] = take_effect(fields, fields.pop("baseline_value"))
     return Overview(**{**fields, "status": Status(row.status), "category": str(plan.get("category", ""))[:CUT]})

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, case, func, select
 
 from loopsmith.records import Verdict
 from loopsmith.tracker import tables
-from loopsmith.tracker.reading.aggregates import materialized, number_in, whole
+from loopsmith.tracker.reading.aggregates import SHARE, materialized, number_in, whole
 from loopsmith.tracker.reading.points import Point, chosen_columns, first_run, refused, to_point
 from loopsmith.tracker.rows import Verbs
 
@@ -65,13 +65,11 @@ class Tallies(Verbs):
 
     def by_category(self, campaign_id: str, *, minimize: bool) -> tuple[Tally, ...]:
         """What each kind of idea brought: those with most keeps first, then the most tried."""
-        gain = case(
-            (D.verdict == Verdict.KEPT, func.coalesce(D.effect_mean, gain_of(minimize))), else_=gain_of(minimize)
-        )
+        gain = case((D.verdict == Verdict.KEPT, func.coalesce(SHARE, gain_of(minimize))), else_=gain_of(minimize))
         query = (
             select(
                 *(CATEGORY, AGENT, D.verdict, func.count().label("count"), func.max(gain).label("best")),
-                func.sum(D.effect_mean).label("effects"),
+                func.sum(SHARE).label("effects"),
             )
             .join(tables.candidate, C.id == D.candidate_id)
             .where(D.campaign_id == campaign_id)
