@@ -36,7 +36,7 @@ def transcript(store: Store, candidate: Candidate) -> str:
 def readable(text: str) -> Iterator[str]:
     """The lines of a transcript. What loopsmith did not write is shown as it stands."""
     turn = 0
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):  # not splitlines: a line separator may stand within a record
         try:
             entry = json.loads(line)
             turn += entry.get("kind") == "Completion"

@@ -41,7 +41,9 @@ def plain_lines(text: str, *, limit: int = 20_000, lines: int = 2_000) -> list[s
         limit: the most characters that are shown; a last line says how many are not.
         lines: the most lines.
     """
-    shown = [clean(line.expandtabs(TAB)) for line in text[:limit].splitlines()]
+    # Not splitlines: a form feed, or a line separator within a string, ends no line of a patch.
+    parts = text[:limit].removesuffix("\n").split("\n") if text else []
+    shown = [clean(line.removesuffix("\r").expandtabs(TAB)) for line in parts]
     left = len(text) - min(limit, len(text))
     if len(shown) > lines:
         left += sum(len(line) + 1 for line in shown[lines:])

@@ -140,6 +140,11 @@ def test_what_a_terminal_would_obey_is_gone_from_every_text():
     assert plain_lines("one\n\ttwo\x1b]0;x\x07") == ["one", "    two·]0;x·"]
 
 
+def test_only_the_end_of_a_line_ends_a_line():
+    assert plain_lines("+a = 'x\u2028-b = 1'\r\n+c\x0cd\n") == ["+a = 'x·-b = 1'", "+c·d"]
+    assert plain_lines("") == []
+
+
 def test_long_texts_are_cut_and_say_how_much_is_left():
     shown = plain_lines("x" * 1_000_000, limit=100)
     assert shown[0] == "x" * 100
