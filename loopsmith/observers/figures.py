@@ -25,8 +25,11 @@ class Figures:
     def __init__(self, baseline: float | None):
         self.best, self.cost, self.kept, self.seen = baseline, 0.0, set[int](), set[int]()
 
-    def of(self, record: dict[str, Any]) -> dict[str, float]:
+    def of(self, record: dict[str, Any], beside: float = 0.0) -> dict[str, float]:
         """The numbers of a decided candidate by name, without those that it has not.
+
+        Args:
+            beside: the dollars so far of the calls that are no candidate's, such as a planner's.
 
         `value`, `best` (so far), `effect` (share of its baseline) with its interval, `cost_usd`, `cost_usd_total`,
         `tokens`, `seconds`, `verify_seconds`, `kept` (how many so far), and `metrics/NAME`.
@@ -38,7 +41,7 @@ class Figures:
             self.cost += record["cost_usd"]
             self.seen.add(record["candidate"])
         found = {name: record[name] for name in NUMBERS}
-        found |= {"best": self.best, "cost_usd_total": self.cost, "kept": len(self.kept)}
+        found |= {"best": self.best, "cost_usd_total": self.cost + beside, "kept": len(self.kept)}
         found["tokens"] = record["input_tokens"] + record["output_tokens"]
         found |= {f"metrics/{name}": value for name, value in record["metrics"].items()}
         return {name: float(value) for name, value in found.items() if value is not None}
@@ -65,12 +68,19 @@ class Curves:
 
     def _take(self, record: dict[str, Any], *, new: bool = True) -> None:
         if self.figures is None:
-            self.figures = Figures(self.campaign.baseline)
+            self.figures, self.rounds, self.last = Figures(self.campaign.baseline), dict[int, float](), 1
             if new and self.figures.best is not None:
                 self.draw(0, {"best": self.figures.best}, None)
-        numbers = self.figures.of(record)
+        numbers = self.figures.of(record, self._beside(record["round"]))
         if new:
             self.draw(record["candidate"], numbers, record)
+
+    def _beside(self, newest: int) -> float:
+        """The dollars of the rounds' calls that are no candidate's; a round before may have made more since."""
+        for number in range(self.last, newest + 1):
+            self.rounds[number] = sum(call.usage.cost_usd for call in self.campaign.calls(round=number))
+        self.last = max(self.last, newest)
+        return sum(self.rounds.values())
 
 
 def params(campaign: Campaign) -> dict[str, str | int | float | bool]:

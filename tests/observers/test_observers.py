@@ -3,6 +3,7 @@
 import sys
 import threading
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from loopsmith import workflow
 from loopsmith.campaign.live import telling
 from loopsmith.errors import WorkflowError
 from loopsmith.observers.audience import ROOM, Audience
-from loopsmith.observers.figures import Figures
+from loopsmith.observers.figures import Curves, Figures
 from loopsmith.tracker import open_store
 
 
@@ -186,3 +187,24 @@ def test_a_candidate_that_a_person_approves_is_counted_among_the_kept_ones_and_i
     assert [each["kept"] for each in (waiting, approved, again)] == [0, 1, 1]
     assert [each["best"] for each in (waiting, approved, again)] == [10.0, 15.0, 15.0]
     assert again["cost_usd_total"] == 2.0
+
+
+def test_the_cost_so_far_has_what_the_planner_and_the_reflector_cost():
+    made = {1: [1.0], 2: [1.0]}  # a planner's call in each round
+
+    class Watching(Curves):
+        def draw(self, number, numbers, record):
+            drawn[number] = numbers.get("cost_usd_total")
+
+    def calls(*, round):
+        return [SimpleNamespace(usage=SimpleNamespace(cost_usd=cost)) for cost in made[round]]
+
+    whole = {"effect": None, "effect_low": None, "effect_high": None, "seconds": 1.0, "verify_seconds": 1.0}
+    whole |= {"value": 9.0, "cost_usd": 2.0, "input_tokens": 1, "output_tokens": 1, "metrics": {}}
+    records = {number: whole | {"candidate": number, "round": number, "status": "discarded"} for number in (1, 2)}
+    drawn, watching = {}, Watching()
+    watching.campaign = SimpleNamespace(baseline=10.0, calls=calls, record=records.get, decided=lambda: [records[1]])
+    watching.catch_up(lambda _: False)
+    made[1].append(0.5)  # the reflector's, when the round is over
+    watching.observe(SimpleNamespace(name="candidate.decided", candidate=2))
+    assert drawn == {0: None, 1: 3.0, 2: 6.5}
