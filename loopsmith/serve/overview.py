@@ -9,6 +9,7 @@ from loopsmith import report
 from loopsmith.campaign.live.hints import hints
 from loopsmith.live import RequestStatus
 from loopsmith.records import Campaign, CampaignStatus, Status
+from loopsmith.report.forecast import forecast
 from loopsmith.report.morning.words import options
 from loopsmith.report.progress.curve import Curve, curve
 from loopsmith.report.progress.figure import Across, figure, legend
@@ -65,7 +66,7 @@ def overview(site: Site, campaign: Campaign, across: Across) -> dict[str, Any]:
         "outcome": report.outcome(view),
         "tried": report.tried(view),
         "budget": budget(view),
-        "ends": forecast(view) if view["campaign"]["status"] == "running" else "",
+        "ends": ends(view) if view["campaign"]["status"] == "running" else "",
         "activity": store.activity(id_) if process is not None else (),
         "requests": requests,
         "asked": [request for request in requests if request.status is RequestStatus.WAITING],
@@ -121,16 +122,13 @@ def share(used: float, limit: float | None) -> float | None:
     return None if not limit else round(min(100.0, 100.0 * used / limit), 1)
 
 
-def forecast(view: dict[str, Any]) -> str:
-    """When the campaign ends at its present pace, and by which limit; empty where none can be said."""
-    elapsed, ends = view["budget"]["wall_clock"]["used"], []
-    for name, part in view["budget"].items():
-        if part["limit"] and part["used"] and name != "stall_rounds" and elapsed > 0:
-            ends.append((elapsed * max(0.0, part["limit"] / part["used"] - 1), WORDS[name][0].lower()))
-    if not ends:
-        return ""
-    left, name = min(ends)
-    return f"At this pace it ends in about {format_duration(max(1, round(left)), 1)}, by its limit of {name}."
+def ends(view: dict[str, Any]) -> str:
+    """When the campaign ends at its present pace, and by which limit."""
+    found = forecast(view["budget"])
+    if found is None:
+        return "No end in sight: no limit, or too early to tell."
+    left, name = format_duration(max(1, round(found.seconds)), 1), WORDS[found.limit][0].lower()
+    return f"At this pace it ends in about {left}, by its limit of {name}."
 
 
 def resume(site: Site, campaign: Campaign, process: int | None) -> str:

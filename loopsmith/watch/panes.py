@@ -9,8 +9,8 @@ from rich.text import Text
 from loopsmith.live import Activity, Doing, Request, RequestKind, RequestStatus
 from loopsmith.records import Event
 from loopsmith.report import again, outcome, waiting
+from loopsmith.report.forecast import Forecast, forecast
 from loopsmith.watch.feed import Picture
-from loopsmith.watch.forecast import Forecast, forecast
 from loopsmith.watch.text import CAMPAIGN_STYLES, at_about, clock, plain, since, status_style, status_words
 from loopsmith.workflow import format_count, format_duration, format_money
 

@@ -12,6 +12,7 @@ from serving import rewrite, start
 
 from loopsmith.campaign.lock import exclusive
 from loopsmith.live import Activity, Doing, RequestKind, RequestStatus
+from loopsmith.serve import overview
 from loopsmith.tracker import open_store, tables
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "serve.py"
@@ -157,6 +158,19 @@ def test_a_paused_campaign_has_no_forecast(client, state):
         page = client.ask("/c/c").text
         assert ">paused</span>" in page
         assert 'id="ends"' not in page
+
+
+def test_the_page_foresees_the_same_end_as_watch():
+    def said(**given):
+        parts = {name: {"used": 0, "limit": None} for name in overview.WORDS}
+        return overview.ends(
+            {"budget": parts | {name: dict(zip(("used", "limit"), each, strict=True)) for name, each in given.items()}}
+        )
+
+    early = said(wall_clock=(100, None), candidates=(1, 1000))
+    assert early == said() == "No end in sight: no limit, or too early to tell."
+    stalled = said(wall_clock=(100, None), rounds=(10, None), stall_rounds=(4, 6))
+    assert stalled == "At this pace it ends in about 20s, by its limit of rounds without a keep."
 
 
 def test_of_two_campaigns_only_that_runs_which_the_process_runs(client, state):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from loopsmith.report.forecast import forecast
 from loopsmith.report.progress.curve import Band, Curve, Point, Step
 from loopsmith.watch.chart import draw
-from loopsmith.watch.forecast import forecast
 from loopsmith.watch.harmless import as_ascii
 from loopsmith.watch.panes import forecast_line
 from loopsmith.watch.terminal import ascii_only, unfit
