@@ -111,15 +111,17 @@ def budget(view: dict[str, Any]) -> list[dict[str, Any]]:
     for name, part in view["budget"].items():
         words, form = WORDS.get(name, (name, str))
         used, limit = part["used"], part["limit"]
-        if used or limit:
+        if used or limit is not None:
             used = round(used) if name == "wall_clock" else used
-            shown = form(used), form(limit) if limit else ""
+            shown = form(used), form(limit) if limit is not None else ""
             rows.append({"name": words, "used": shown[0], "limit": shown[1], "share": share(used, limit)})
     return rows
 
 
 def share(used: float, limit: float | None) -> float | None:
-    return None if not limit else round(min(100.0, 100.0 * used / limit), 1)
+    if limit is None:
+        return None
+    return round(min(100.0, 100.0 * used / limit), 1) if limit else 100.0
 
 
 def ends(view: dict[str, Any]) -> str:

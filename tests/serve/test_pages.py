@@ -173,6 +173,11 @@ def test_the_page_foresees_the_same_end_as_watch():
     assert stalled == "At this pace it ends in about 20s, by its limit of rounds without a keep."
 
 
+def test_a_budget_of_zero_is_shown_as_used_up():
+    rows = overview.budget({"budget": {"cost_usd": {"used": 0.0, "limit": 0.0}, "tokens": {"used": 0, "limit": None}}})
+    assert rows == [{"name": "Money", "used": "$0.00", "limit": "$0.00", "share": 100.0}]
+
+
 def test_of_two_campaigns_only_that_runs_which_the_process_runs(client, state):
     with open_store(state / "tracker.db") as store:
         start(store, state, "d", name="slower")
