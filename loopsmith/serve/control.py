@@ -35,7 +35,7 @@ def data_of(kind: RequestKind, form: Mapping[str, str]) -> dict[str, Any]:
     """What a form says for a kind of request, and nothing else that it holds."""
     if kind is RequestKind.STOP:
         return {"now": form.get("now") == "1"}
-    if kind is RequestKind.STEER and form.get("withdraw", "").isdigit():
-        return {"withdraw": int(form["withdraw"])}
+    if kind is RequestKind.STEER and form.get("withdraw"):
+        return {"withdraw": form["withdraw"]}
     names = {RequestKind.STEER: ("text",), RequestKind.APPROVE: ("candidate",), RequestKind.REJECT: ("candidate",)}
     return {name: form.get(name, "") for name in names.get(kind, ())}

@@ -63,6 +63,9 @@ def test_what_needs_a_process_is_refused_without_one(acting, kind):
     ("wish", "status", "words"),
     [
         ({"kind": "steer", "data": {"text": " "}}, 409, "a hint needs words"),
+        ({"kind": "steer", "data": {"withdraw": "²"}}, 409, "there is no hint ²"),
+        ({"kind": "steer", "data": {"withdraw": "9" * 5000}}, 409, "there is no hint 999"),
+        ({"kind": "steer", "data": {"withdraw": None}}, 409, "there is no hint None"),
         ({"kind": "dance"}, 400, "kind"),
         ({"kind": "approve", "data": {"candidate": "1"}}, 409, "1"),
         ({"kind": "approve", "data": {"candidate": "99"}}, 409, "99"),

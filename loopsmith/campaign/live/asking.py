@@ -16,6 +16,7 @@ from loopsmith.records import Campaign, CampaignStatus
 from loopsmith.search.brief import HINT_LIMIT
 from loopsmith.tracker import Store
 from loopsmith.workflow.change import AT_ONCE, problems, refusal
+from loopsmith.workflow.quote import one_line
 from loopsmith.workspace import Repository
 
 OF_A_RUN = (RequestKind.STOP, RequestKind.PAUSE, RequestKind.RESUME)  # what is meant for the run that goes on now
@@ -74,13 +75,13 @@ def validate(store: Store, campaign: Campaign, kind: RequestKind, data: Mapping[
         case RequestKind.STOP:
             return {"now": bool(data.get("now", False))}
         case RequestKind.STEER if "withdraw" in data:
-            number = int(data["withdraw"])
-            known = {item.number: item for item in hints(store, campaign.id)}
+            number = one_line(str(data["withdraw"]), 40)
+            known = {str(item.number): item for item in hints(store, campaign.id)}
             if number not in known:
                 raise UsageError(f"there is no hint {number}; `loopsmith steer --list` shows them")
             if known[number].status is HintStatus.WITHDRAWN:
                 raise UsageError(f"hint {number} is withdrawn already")
-            return {"withdraw": number}
+            return {"withdraw": known[number].number}
         case RequestKind.STEER:
             text = " ".join(str(data.get("text", "")).split())
             if not text:
