@@ -1,6 +1,7 @@
 """What the page of a campaign shows."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -100,7 +101,12 @@ def pictures(
 
 def present(store: Store, view: dict[str, Any], campaign: Campaign, process: int | None) -> dict[str, Any]:
     """A status that may be of a moment ago, with how the campaign stands and what time it took now."""
-    state = view["campaign"] | {"status": report.state_of(store, campaign, process), "process": process}
+    limits, now = view["campaign"]["rate_limited"], datetime.now(UTC)
+    state = view["campaign"] | {
+        "status": report.state_of(store, campaign, process),
+        "process": process,
+        "rate_limited": {model: until for model, until in limits.items() if datetime.fromisoformat(until) > now},
+    }
     used = view["budget"] | {"wall_clock": view["budget"]["wall_clock"] | {"used": campaign.elapsed}}
     return view | {"campaign": state, "budget": used}
 

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from serving import rewrite, start
 
+from loopsmith import report
 from loopsmith.campaign.lock import exclusive
 from loopsmith.live import Activity, Doing, RequestKind, RequestStatus
 from loopsmith.serve import overview
@@ -176,6 +177,17 @@ def test_the_page_foresees_the_same_end_as_watch():
 def test_a_budget_of_zero_is_shown_as_used_up():
     rows = overview.budget({"budget": {"cost_usd": {"used": 0.0, "limit": 0.0}, "tokens": {"used": 0, "limit": None}}})
     assert rows == [{"name": "Money", "used": "$0.00", "limit": "$0.00", "share": 100.0}]
+
+
+def test_a_rate_limit_that_has_passed_since_the_sums_were_made_is_not_shown(state):
+    now = datetime.now(UTC)
+    limits = {name: (now + timedelta(hours=hours)).isoformat() for name, hours in (("past", -1), ("on", 1))}
+    with open_store(state / "tracker.db", read_only=True) as store:
+        campaign = store.campaign("c")
+        view = report.status(store, campaign)
+        view["campaign"]["rate_limited"] = limits
+        shown = overview.present(store, view, campaign, None)
+    assert shown["campaign"]["rate_limited"] == {"on": limits["on"]}
 
 
 def test_of_two_campaigns_only_that_runs_which_the_process_runs(client, state):
