@@ -13,6 +13,8 @@ import loopsmith as library
 from loopsmith.errors import UsageError
 from loopsmith.report.morning import files
 from loopsmith.report.morning.files import ReportFormat, write_report
+from loopsmith.report.progress.curve import curve
+from loopsmith.report.progress.picture import draw
 
 NAMES = {"report.html", "report.md", "progress.png"}
 BWRAP = shutil.which("bwrap")
@@ -36,6 +38,17 @@ def test_a_picture_of_nothing_and_of_any_scale_is_drawn(store, tell, tmp_path, b
     candidates = [kept(value * 0.9) for value in baseline if value]
     written, problems = write_report(tell(fill(store, candidates, baseline=baseline)), tmp_path, [ReportFormat.png])
     assert (len(written), problems) == (1, [])
+
+
+def test_the_picture_tells_apart_what_the_page_does(store):
+    from matplotlib.figure import Figure
+
+    overtaken, waiting = discarded(85.0, baseline=None), {"verdict": "quarantined", "value": 10.0}
+    campaign = fill(store, [kept(90.0), discarded(95.0, first=85.0), discarded(95.0), overtaken, waiting], exact=False)
+    axes = Figure().subplots()
+    draw(axes, curve(store, campaign))
+    said = set(axes.get_legend_handles_labels()[1])
+    assert {"discarded", "looked better once, refused", "overtaken in its round", "waits for a person"} <= said
 
 
 def test_a_format_is_written_alone(store, tell, tmp_path):

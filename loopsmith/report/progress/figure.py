@@ -282,11 +282,11 @@ def tried(point: Point, sheet: Sheet) -> str:
         kind = "unrun" if point.verdict in UNRUN else "failed"
         return sheet.marked(point.number, f'path class="{kind}" d="M{across:.1f} {top}v{STRIP - 2}"', words)
     at = sheet.y.at(value)
-    if point.verdict == "quarantined":
+    kind = kind_of(point)
+    if kind == "quarantined":
         return sheet.marked(
             point.number, f'rect class="quarantined" x="{across - 3:.1f}" y="{at - 3:.1f}" width="6" height="6"', words
         )
-    kind = "refused" if point.better else "overtaken" if point.overtaken else "discarded"
     if not sheet.y.holds(value):  # a triangle that points to where it is
         tip = 5 if value < sheet.y.low else -5
         return sheet.marked(
@@ -294,6 +294,13 @@ def tried(point: Point, sheet: Sheet) -> str:
         )
     radius = 2.0 if kind == "discarded" else 2.6
     return sheet.marked(point.number, f'circle class="{kind}" cx="{across:.1f}" cy="{at:.1f}" r="{radius}"', words)
+
+
+def kind_of(point: Point) -> str:
+    """Of a candidate with a score that was not kept."""
+    if point.verdict == "quarantined":
+        return "quarantined"
+    return "refused" if point.better else "overtaken" if point.overtaken else "discarded"
 
 
 def kept(curve: Curve, sheet: Sheet) -> list[str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from loopsmith.report.progress.curve import Curve, Step
+from loopsmith.report.progress.figure import EXACT, WORDS, kind_of
 from loopsmith.report.progress.scale import drawn, plain, shown
 from loopsmith.workflow.quote import one_line
 
@@ -19,6 +20,12 @@ NAMES = 30  # kept steps that have room for their names side by side
 ROOM = 0.15  # of the height, for the names
 NAME = 42  # characters
 GREEN, GREY, ORANGE, BLUE, RED = "#1a7f37", "#8c959f", "#bc4c00", "#0969da", "#cf222e"
+MARKS = {  # of the candidates with a score that were not kept: colour, size, shape
+    "discarded": (GREY, 14, "o"),
+    "refused": (ORANGE, 20, "o"),
+    "overtaken": ("#8250df", 20, "o"),
+    "quarantined": ("#9a6700", 24, "s"),
+}
 
 
 def png(curve: Curve) -> bytes:
@@ -76,13 +83,12 @@ def draw(axes: Any, curve: Curve) -> None:
     axes.grid(color="#d0d7de", linewidth=0.6, alpha=0.6)
     axes.ticklabel_format(style="plain", useOffset=False, axis="y")
     scored = [(point, value) for point in curve.points if (value := drawn(point.value, point.first)) is not None]
-    for better_once, colour, size, name in (
-        (False, GREY, 14, "discarded"),
-        (True, ORANGE, 20, "looked better once, refused"),
-    ):
-        chosen = [(point.number, value) for point, value in scored if point.better is better_once]
+    words = WORDS | (EXACT if curve.exact else {})
+    for kind, (colour, size, mark) in MARKS.items():
+        chosen = [(point.number, value) for point, value in scored if kind_of(point) == kind]
         if chosen:
-            axes.scatter(*zip(*chosen, strict=True), s=size, c=colour, alpha=0.55, label=name, zorder=2)
+            numbers, values = zip(*chosen, strict=True)
+            axes.scatter(numbers, values, s=size, c=colour, marker=mark, alpha=0.55, label=words[kind], zorder=2)
     missing = [point.number for point in curve.points if point.value is None]
     if missing:
         bottom = [low + 0.015 * (high - low)] * len(missing)
