@@ -224,6 +224,13 @@ def test_files_that_may_and_may_not_be_changed_are_told_apart(text):
     assert "  # - b.py: line" in found.text
 
 
+def test_control_characters_of_a_program_leave_the_draft_one_that_can_be_read(tmp_path):
+    made = draft(text_of("terse").replace(".\n", ". \x1b[0m\x00\n").replace("`python", "\x1b[1m`python"))
+    path = tmp_path / "WORKFLOW.md"
+    path.write_text(made.text)
+    assert load(path).settings.objective.metric == "holdout_rmse"
+
+
 def test_the_same_program_gives_the_same_draft():
     assert draft(text_of("nightly")) == draft(text_of("nightly"))
 

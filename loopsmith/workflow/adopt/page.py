@@ -60,7 +60,8 @@ def commented(start: str, words: str) -> list[str]:
 
 
 def quote(text: str, limit: int = 400) -> str:
-    return f'"{_cut(" ".join(text.split()), limit)}"'
+    seen = "".join(char for char in text if char.isprintable() or char.isspace())  # YAML takes no control character
+    return f'"{_cut(" ".join(seen.split()), limit)}"'
 
 
 def _cut(text: str, limit: int) -> str:
