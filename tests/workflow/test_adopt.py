@@ -252,6 +252,7 @@ def test_any_text_gives_a_draft_that_a_person_can_complete(text):
             "Run:\n\n```bash\n$ SEED=1 nohup python a.py \\\n    --steps 10 &> log.txt &\n```\n",
             "SEED=1 nohup python a.py --steps 10",
         ),
+        ("Run: `timeout -k 10 --signal=INT 600 python a.py`", "python a.py"),
         ("1. `git commit`\n2. `./bench.sh 3 2>&1 | tee -a log`\n3. `grep x log`", "./bench.sh 3"),
     ],
 )

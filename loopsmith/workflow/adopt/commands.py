@@ -7,15 +7,17 @@ from typing import NamedTuple
 from loopsmith.workflow.adopt.program import Block, Found, Sentence
 from loopsmith.workflow.units import format_duration
 
+_OPTIONS = r"(?:-[ks]\s+[^\s-]\S*\s+|-\S+\s+)*"  # of timeout
 _HEAD = re.compile(
-    r"(?:[A-Z_][A-Z0-9_]*=\S+\s+)*(?:(?:nohup|time|g?timeout\s+\S+)\s+)*(?:\./\S+|(?:uv\s+run|uvx|(?:\S*/)?python[\d.]*|poetry|pipenv|pdm"
+    rf"(?:[A-Z_][A-Z0-9_]*=\S+\s+)*(?:(?:nohup|time|g?timeout\s+{_OPTIONS}\S+)\s+)*"
+    r"(?:\./\S+|(?:uv\s+run|uvx|(?:\S*/)?python[\d.]*|poetry|pipenv|pdm"
     r"|hatch|pixi|conda|bash|sh|make|just|task|cargo|go|npm|npx|pnpm|yarn|bun|node|deno|julia|Rscript|java|mvn|gradle"
     r"|dotnet|swift|zig|ruby|perl|php|pytest|torchrun|accelerate|deepspeed|mpirun|srun|docker|hyperfine)\s+\S)"
 )
 _REDIRECT = re.compile(
     r"\s*(?:2>&1\s*)?(?:\|\s*tee\s+(?:-a\s+)?\S+|(?:&>>?|\d?>>?)\s*[\w./${}()%+-]+)(?:\s*2>&1)?\s*(?:&\s*)?$"
 )
-_TIMEOUT = re.compile(r"^((?:[A-Z_][A-Z0-9_]*=\S+\s+)*)(?:nohup\s+)?g?timeout\s+(?:-\S+\s+)*(\d+(?:\.\d+)?)([smh]?)\s+")
+_TIMEOUT = re.compile(rf"^((?:[A-Z_][A-Z0-9_]*=\S+\s+)*)(?:nohup\s+)?g?timeout\s+{_OPTIONS}(\d+(?:\.\d+)?)([smh]?)\s+")
 _RUN = re.compile(
     r"(?i)\b(?:run|launch|execute|start|invoke)\b.{0,40}\b(?:experiment|trial|eval\w*|benchmark|it|training|verif\w*|measure\w*"
     r"|script|harness|test|as)\b|^\W*(?:\d+[.)]\s*)?run\b[^.]{0,12}[:`]|\bhow to run\b|\bto run\b"
