@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 from textual.screen import Screen
+from textual.timer import Timer
 
 from loopsmith.errors import LoopsmithError
 from loopsmith.records import Candidate, Status
@@ -55,6 +56,7 @@ class Detail(Screen[None]):
         self.page = "about"
         self.dossier: Dossier | None = None
         self._reading = False
+        self._message: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -78,9 +80,17 @@ class Detail(Screen[None]):
     def tell(self, words: str) -> None:
         """A sentence in place of the keys, for a while."""
         self.query_one("#keys", Lines).show([Text(words, style="bold reverse")])
-        self.set_timer(MESSAGE, self._keys)
+        if self._message is not None:
+            self._message.stop()
+        self._message = self.set_timer(MESSAGE, self._told)
+
+    def _told(self) -> None:
+        self._message = None
+        self._keys()
 
     def _keys(self) -> None:
+        if self._message is not None:
+            return
         waits = self.dossier is not None and self.dossier.candidate.status is Status.QUARANTINED
         self.query_one("#keys", Lines).show([Text(f"{REVIEW if waits else ''}{KEYS}", style="dim")])
 

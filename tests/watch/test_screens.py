@@ -357,6 +357,19 @@ def test_a_review_works_from_the_candidate_too(drive, source):
     assert kind is RequestKind.APPROVE
 
 
+def test_a_sentence_at_the_foot_of_a_candidate_stays_while_it_is_read_again(drive):
+    async def scene(view):
+        await view.press("2", "enter")
+        await view.until("a approve")
+        view.app.screen.tell("what became of it")
+        view.app.screen.load()
+        await view.until("c4 ")
+        await asyncio.sleep(0.3)
+        assert "what became of it" in view.screen
+
+    drive(scene)
+
+
 def test_events_are_searched(drive):
     async def scene(view):
         await view.press("3", "slash", *"c2 kept", "enter")
