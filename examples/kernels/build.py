@@ -22,6 +22,7 @@ EXTERNAL = re.compile(  # the memory and mathematics of C's library; _ZGV: the s
     r"(?:_ZGV\w+_)?(?:exp|exp2|expm1|log|log2|log1p|pow|sqrt|fma|fmax|fmin|floor|ceil|round|rint|nearbyint|trunc|"
     r"ldexp|scalbn|scalbln|frexp|fabs|copysign|lrint|lround|tanh|erf)f?)"
 )
+MARK = re.compile(r'# \d+ "(?:[^"\\]|\\.)*"[ \d]*')  # of the preprocessor: `# 1 "/usr/include/math.h" 1 3 4`
 BEFORE = re.compile(r"\.(?:preinit_array|init|fini|ctors|dtors)|__mod_(?:init|term)_func")  # sections that run unasked
 
 
@@ -50,7 +51,7 @@ def build(source: Path, symbol: str, *options: str) -> tuple[Path, str]:
     headers = run(folder, *FLAGS, "-E", "-H", "-MD", "-MF", found.name, source.name, "-o", text.name)
     places = search_places(folder)
     check_files(folder, found.read_text(), source.name, places)
-    check_words(folder, text.read_text(), headers, places)
+    check_words(folder, read(text), headers, places)
     said = run(folder, *FLAGS, *options, "-c", text.name, "-o", "kernel.o")
     check_symbols(folder, symbol)
     run(folder, "-shared", "kernel.o", "-o", "kernel.so", "-lm")
@@ -80,14 +81,19 @@ def check_words(folder: Path, text: str, headers: str, places: list[str]) -> Non
         direct = [path.removeprefix(place + os.sep) for path in direct]
     (folder / "headers.c").write_text("".join(f"#include <{path}>\n" for path in direct))
     run(folder, *FLAGS, "-E", "headers.c", "-o", "headers.i")
-    own = set(lines((folder / "headers.i").read_text()))
+    own = set(lines(read(folder / "headers.i")))
     for line in lines(text):
         if (word := FORBIDDEN.search(line)) and line not in own:
             raise Refused(f"`{word[1]}` is not for a kernel: {line.strip()[:100]}")
 
 
+def read(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")  # with line ends as the compiler sees them
+
+
 def lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not re.match(r"# \d+ ", line)]
+    """All but the marks of where a line is from; a string of the kernel may hold what begins like one."""
+    return [line for line in text.split("\n") if not MARK.fullmatch(line)]
 
 
 def check_symbols(folder: Path, symbol: str) -> None:

@@ -1,8 +1,9 @@
 """From the options of a command to the campaign that it is about."""
 
+import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,19 +77,38 @@ def find_campaign(
     lock = exclusive(folder.lock) if writing else nullcontext()
     with lock, open_store(tracker or folder.tracker, read_only=not (writing or asking)) as store:
         elsewhere = tracker is not None and Path(store.place).absolute() != folder.tracker
-        yield Found(store, folder, pick(store, campaign), where(path, state, tracker, campaign), elsewhere)
+        yield Found(store, folder, pick(store, campaign, path), where(path, state, tracker, campaign), elsewhere)
 
 
-def pick(store: Store, campaign: str | None) -> Campaign:
+def pick(store: Store, campaign: str | None, path: Path | None) -> Campaign:
     campaigns = store.campaigns()
     if not campaigns:
         raise UsageError("the tracker holds no campaign yet; start one with `loopsmith run`")
     if campaign is None:
+        if path is not None:
+            campaigns = of_workflow(campaigns, path)
         return max(campaigns, key=lambda item: item.created_at)
     chosen = [item for item in campaigns if item.id == campaign or item.name == campaign]
     if not chosen:
         raise UsageError(f"no campaign {campaign!r}; there are {', '.join(item.id for item in campaigns)}")
     return max(chosen, key=lambda item: item.created_at)
+
+
+def of_workflow(campaigns: Sequence[Campaign], path: Path) -> tuple[Campaign, ...]:
+    """Those of a workflow, of several that share a tracker; where there is none, those whose workflow was moved.
+
+    Raises:
+        UsageError: all are of other workflows.
+    """
+    with suppress(WorkflowError):
+        path = workflow.find(path)
+    file = os.path.realpath(path)
+    own = tuple(item for item in campaigns if os.path.realpath(item.workflow_path) == file)
+    found = own or tuple(item for item in campaigns if not os.path.exists(item.workflow_path))
+    if not found:
+        others = ", ".join(f"{item.id} ({item.workflow_path})" for item in campaigns[:5])
+        raise UsageError(f"no campaign of {path} yet; those of other workflows can be named with --campaign: {others}")
+    return found
 
 
 def where(path: Path | None, state: Path | None, tracker: str | None, campaign: str | None) -> str:

@@ -22,7 +22,7 @@ Args = tuple[Any, ...]
 AT_LEAST = 3  # timed batches, before `enough` counts
 BATCH = 0.02  # seconds that a batch should take, where a call takes less than half of that
 LARGEST = 10_000  # calls in a batch
-CHECKING = 2.0  # seconds of the reference's time for all batches
+CHECKING = 2.0  # seconds that `reference` and `check` may take for all batches
 LEAST = 0.05  # share of the channel's own time that a call must take to be told from nothing
 DOUBTFUL = 20  # times that an empty function is asked before a call counts as too fast to be true
 SLOW, SMALL = 0.02, 100_000  # seconds and bytes of a call from and up to which the channel's time is below 1 %
@@ -257,7 +257,7 @@ class _Judge:
     """Checks answers after the clock has stopped.
 
     `interchangeable` stays true while every answer would pass for the call before it as well; `seconds` is how long
-    the reference takes for one call.
+    the reference and the check take for one call.
     """
 
     def __init__(
@@ -286,11 +286,11 @@ class _Judge:
         arguments = asked.copies()
         began = time.perf_counter()
         expected = [self._reference(*args) if self._reference else None for args in asked.copies()]
-        self.seconds = (time.perf_counter() - began) / len(results)
         for args, right, result in zip(arguments, expected, results, strict=True):
             if not self._right(args, right, result):
                 known = f", not {short(right)}" if self._reference else ""
                 raise Rejected(f"wrong: {short(result)} for {call_text(args)}{known}")
+        self.seconds = (time.perf_counter() - began) / len(results)
         for args, right, result in zip(asked.copies(), expected, results, strict=True):
             if self._previous and not self._differs:
                 self._compared = True

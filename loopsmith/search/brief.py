@@ -183,7 +183,9 @@ def write_brief(
         "### Rules\n" + "\n".join(rules(settings)),
         hint_section(situation.hints, tokens // 5),
         section(
-            "Kept so far" if start else "Kept so far, already in your files", kept_lines(situation.kept), tokens // 6
+            "Kept so far" if start else "Kept so far, already in your files",
+            fits(kept_lines(situation.kept)[::-1], tokens // 6)[::-1],  # the newest, where not all fit
+            tokens // 6,
         ),
         section(
             "Lessons, with the candidates that show them", learned_lines(situation.learned, hypothesis), tokens // 5

@@ -91,6 +91,22 @@ def test_a_holdout_that_does_not_score_the_baseline_stops_the_campaign(tmp_path)
         run(path, "verify.holdout.command=echo nothing")
 
 
+@pytest.mark.parametrize(("loss", "kept"), [(0, 1), (100, 0)])
+def test_a_hidden_command_that_does_not_repeat_refuses_a_gain_only_for_a_loss_in_pairs(tmp_path, loss, kept):
+    tally = tmp_path / "tally"  # the second hidden run, the candidate's first, is 1 below the others, whatever it is
+    noise = f"echo x >> {tally}; N=$(wc -l < {tally})"
+    hidden = f'. ./program.sh; {noise}; echo "METRIC score=$((1000 + N * N - 10 * (N == 2) - (X > 10) * {loss}))"'
+    path = write_source(
+        tmp_path / "source",
+        agent=setting_x(90),
+        sandbox="off",
+        search={"candidates_per_round": 1},
+        verify={"holdout": {"command": hidden, "gate": True}},
+    )
+    assert run(path)["counts"]["kept"] == kept
+    assert len(tally.read_text().splitlines()) == 6  # a pair, the baseline again, and what three pairs want beside it
+
+
 def test_on_a_machine_that_grows_slower_a_noisy_gain_is_compared_with_the_baseline_of_now(tmp_path):
     drift = tmp_path / "drift"  # each run of the hidden command loses 35, and each candidate gains 40
     hidden = f'. ./program.sh; echo x >> {drift}; echo "METRIC score=$((1000 + X - 35 * $(wc -l < {drift})))"'

@@ -45,6 +45,21 @@ def test_the_commands_that_are_named_find_the_campaign_wherever_its_state_is(tmp
     assert "candidate 2 of" in loopsmith(*shlex.split(shown.partition("loopsmith ")[2], comments=True)).out
 
 
+def test_of_workflows_that_share_a_tracker_the_named_one_s_campaign_is_meant(tmp_path, loopsmith):
+    paths = [write_source(tmp_path / name, name=name, agent=setting_x(12, 15)) for name in ("one", "other")]
+    shared = ["--tracker", tmp_path / "tracker.db"]
+    assert [loopsmith("run", path, *shared).code for path in paths] == [0, 0]
+    for path in paths:
+        record = json.loads(loopsmith("status", "-w", path.parent, *shared, "--json").out)
+        assert record["campaign"]["name"] == path.parent.name
+    third = write_source(tmp_path / "third", name="third")
+    refused = loopsmith("stop", "-w", third, *shared)
+    assert refused.code == 2
+    assert f"no campaign of {third} yet" in refused.err
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert "one" in loopsmith("status", "-w", tmp_path / "moved", *shared).out
+
+
 def test_run_ends_with_a_summary(tmp_path, loopsmith):
     result = loopsmith("run", write_source(tmp_path, agent=setting_x(12, 15)))
     assert result.code == 0

@@ -306,6 +306,13 @@ def test_a_fast_function_is_called_many_times_for_one_sample(measure, monkeypatc
     assert measure(HONEST, batch=None).batch == 50
 
 
+def test_a_slow_check_makes_no_large_batch(measure, monkeypatch):
+    given = []
+    monkeypatch.setattr(measurement, "_size", lambda net, judging, calls: given.append(judging) or 1)
+    measure(HONEST, batch=None, check=lambda result, n: time.sleep(0.05) is None, calls=3)
+    assert given[0] >= 0.05
+
+
 def test_importing_the_harness_is_light():
     code = "import sys, loopsmith.harness.measurement, loopsmith.harness.child; print(*sys.modules)"
     loaded = os.popen(f"{shutil.which(sys.executable)} -c '{code}'").read().split()

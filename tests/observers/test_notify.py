@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -221,6 +222,22 @@ def test_a_failure_and_a_quarantine_say_what_to_do(tmp_path):
     assert "1 waits for you" in finished
     assert failed.startswith("tiny: failed (baseline)\n")
     assert f"loopsmith run {broken}  (goes on)" in failed
+
+
+def test_the_commands_in_a_message_find_a_campaign_whose_tracker_is_elsewhere(tmp_path, loopsmith):
+    shared = ["--state", tmp_path / "my state", "--tracker", tmp_path / "tracker.db"]
+    with hook() as (url, got):
+        path = write_source(tmp_path / "a", agent=setting_x(12), notify={"webhook": url})
+        assert loopsmith("run", path, *shared).code == 0
+        (path.parent / "verify.sh").write_text("exit 1\n")
+        assert loopsmith("run", path, *shared, "--new").code == 3
+    kept, _, failed = texts(got)
+    (look,) = (line for line in kept.splitlines() if line.startswith("loopsmith show"))
+    (again,) = (line for line in failed.splitlines() if line.startswith("loopsmith run"))
+    for command, code in ((look, 2), (again.removesuffix("  (goes on)"), 3)):  # the newest has no candidate yet
+        assert loopsmith(*shlex.split(command)[1:]).code == code, command
+    assert shlex.split(look)[3:] == ["-w", str(path), *map(str, shared)]
+    assert not (path.parent / ".loopsmith").exists()
 
 
 def test_a_person_s_stop_is_told_as_such(tmp_path):

@@ -73,6 +73,14 @@ def brief(**changes):
     )
 
 
+def test_of_more_keeps_than_fit_the_newest_are_told():
+    decision = Decision(verdict=Verdict.KEPT, reason="", effect=Effect(mean=0.1, low=0.05, high=0.15, samples=5))
+    text = brief(kept=[(candidate(number=number), decision) for number in range(1, 301)])
+    assert "\n300. c300 " in text
+    assert "\n1. c1 " not in text
+    assert text.index("299. c299 ") < text.index("300. c300 ")
+
+
 def test_a_brief_says_the_task_the_rules_and_what_was_kept():
     text = brief(hypothesis="try tiling")
     for part in (

@@ -210,6 +210,22 @@ def test_checks_constraints_and_holdout_are_said_and_a_loss_there_fails_with_gat
     assert "limits    size <= 3: not met\n" in big.out
 
 
+def test_a_holdout_of_an_exact_metric_that_does_not_repeat_is_judged_by_pairs(tmp_path, loopsmith):
+    tally = tmp_path / "tally"  # the second hidden run is 10 below
+    hidden = f'echo x >> {tally}; N=$(wc -l < {tally}); echo "METRIC score=$((100 + N * N - 10 * (N == 2)))"'
+    path = make(
+        tmp_path / "source",
+        verify={"holdout": {"command": hidden, "gate": True}},
+        commands=("sed -i 's/^A=.*/A=5/' program.sh",),
+    )
+    path.write_text(path.read_text().replace("---\n", "---\nsandbox: 'off'\n", 1))
+    run(path)
+    tally.unlink()
+    found = loopsmith("verify", branch(tmp_path / "source", "fine", B=0)[0], "-w", path, "--json")
+    record = json.loads(found.out)
+    assert (len(record["holdout"]["own"]), record["holdout"]["loses"]) == (3, False)
+
+
 def test_a_tolerance_of_a_secondary_metric_holds_for_an_exact_one_too(tmp_path, loopsmith):
     path = make(
         tmp_path,

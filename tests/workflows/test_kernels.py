@@ -145,6 +145,14 @@ REFUSED = {
         kernel('# 1 "/usr/include/stdint.h" 1 3\n', '{ __asm__("nop"); }\n'),
         "`asm` is not for a kernel",
     ),
+    "a marker of lines in a string": (
+        kernel(body='{ const char *s = R"(\n# 1 )"; __asm__("nop"); }\n'),
+        "`asm` is not for a kernel",
+    ),
+    "a marker of lines after a form feed": (
+        kernel(body='{ const char *s = "\f# 1 "; __asm__("nop"); }\n'),
+        "`asm` is not for a kernel",
+    ),
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ async def outside(context: Context) -> AsyncIterator[None]:
         context.store,
         lambda: context.settings,
         paused=lambda: context.pause.on,
-        where=where(context.campaign, context.state.root, context.workflow.state),
+        where=where(context.campaign, context.state.root, context.workflow.state, context.store.place),
         tell=tell,
         last_word=LAST_WORD,
     )

@@ -182,8 +182,8 @@ class Standing:
         if waiting:
             tried += f", {waiting} {'waits' if waiting == 1 else 'wait'} for you"
         if campaign.status is CampaignStatus.FAILED:
-            state = f" {self.where}" if self.where.startswith("--state") else ""
-            again = f"loopsmith run {shlex.quote(campaign.workflow_path)}{state}  (goes on)"
+            path = shlex.quote(campaign.workflow_path)
+            again = f"loopsmith run {path} {self.where.removeprefix(f'-w {path}').strip()}".strip() + "  (goes on)"
             said = f"failed ({campaign.stop_reason})"
             return self.message("failed", f"failed:{run}", said, reason, tried, again, look="status")
         key = f"finished:{campaign.stop_reason}:{counts['candidates']}"
@@ -207,16 +207,18 @@ class Standing:
         return f"spent {format_duration(round(self.campaign.elapsed))}{money}"
 
 
-def where(campaign: Campaign, state: Path, usual: Path) -> str:
+def where(campaign: Campaign, state: Path, usual: Path, tracker: str) -> str:
     """The options that make a command find a campaign.
 
     Args:
         state: its state folder.
         usual: the one that its workflow names.
+        tracker: the file or the address of its tracker.
     """
-    if state == usual:
-        return f"-w {shlex.quote(campaign.workflow_path)}"
-    return f"--state {shlex.quote(str(state))}"
+    shared = tracker != str(state / "tracker.db")
+    words = ["-w", campaign.workflow_path] if shared or state == usual else []
+    words += ["--state", str(state)] if state != usual else []
+    return shlex.join([*words, "--tracker", tracker] if shared else words)
 
 
 def gain_words(record: dict[str, Any]) -> str:
