@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model_server import by_turn, calls, say
+from support import setting_x, write_source
 
 from loopsmith import workflow
 from loopsmith.campaign.context import Context
@@ -14,6 +15,7 @@ from loopsmith.live import Request, RequestKind
 from loopsmith.tracker import open_store
 
 PRICE = {"input": 1.0, "output": 10.0}
+SPEED = {"metric": "per_second", "direction": "maximize"}
 
 
 def ask(context: Context, kind: RequestKind, **data: Any) -> Request:
@@ -85,3 +87,15 @@ def script(hypothesis, taken=None):
         return by_turn([edit, calls(submit={"hypothesis": mark + hypothesis, "summary": "s"})])(body)
 
     return answer
+
+
+def quarantining(tmp_path, *values, **front):
+    return write_source(
+        tmp_path,
+        command='echo "METRIC per_second=$X"',
+        objective=SPEED,
+        agent=setting_x(*values),
+        search={"candidates_per_round": 1},
+        budget={"rounds": len(values)},
+        **front,
+    )

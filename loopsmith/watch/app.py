@@ -12,6 +12,7 @@ from loopsmith.records import Candidate, Status
 from loopsmith.watch.detail import Detail
 from loopsmith.watch.dialogs import Choice, Help, Write
 from loopsmith.watch.feed import Source
+from loopsmith.watch.foot import Foot
 from loopsmith.watch.keys import HELP
 from loopsmith.watch.main import Main
 from loopsmith.watch.shell import Shell
@@ -75,7 +76,7 @@ class Watch(Shell):
     def tell(self, words: str) -> None:
         """At the foot of the screen that is in sight."""
         screen = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, (Main, Detail)))
-        screen.tell(plain(words))
+        screen.query_one(Foot).tell(plain(words))
 
     def on_candidates_opened(self, opened: Candidates.Opened) -> None:
         self.push_screen(Detail(opened.candidate_id))

@@ -8,12 +8,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 from textual.screen import Screen
-from textual.timer import Timer
 
 from loopsmith.errors import LoopsmithError
 from loopsmith.records import Candidate, Status
 from loopsmith.tracker import Store
 from loopsmith.watch.dossier import NAME, Dossier, dossier
+from loopsmith.watch.foot import Foot
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.shell import Shell
 from loopsmith.watch.text import plain, status_style, status_words
@@ -22,7 +22,6 @@ from loopsmith.workspace import Repository
 WIDE = 120  # columns from which the patch stands beside the text
 KEYS = "1 about  2 patch  3 runs  4 transcript  n next  p previous  esc back  ? help"
 REVIEW = "a approve  d reject  "  # where it waits for a person
-MESSAGE = 8.0  # seconds that a sentence stays at the foot
 PAGES = ("about", "patch", "runs", "transcript")
 
 
@@ -56,7 +55,6 @@ class Detail(Screen[None]):
         self.page = "about"
         self.dossier: Dossier | None = None
         self._reading = False
-        self._message: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -65,7 +63,7 @@ class Detail(Screen[None]):
             yield Lines(id="patch", across=True, focus=True)
             yield Lines(id="runs", across=True, focus=True)
             yield Lines(id="transcript", wrap=True, focus=True)
-        yield Lines(id="keys", wrap=True)
+        yield Foot()
 
     def on_mount(self) -> None:
         for name in PAGES:
@@ -77,22 +75,9 @@ class Detail(Screen[None]):
     def on_resize(self, event: Resize) -> None:
         self._arrange()
 
-    def tell(self, words: str) -> None:
-        """A sentence in place of the keys, for a while."""
-        self.query_one("#keys", Lines).show([Text(words, style="bold reverse")])
-        if self._message is not None:
-            self._message.stop()
-        self._message = self.set_timer(MESSAGE, self._told)
-
-    def _told(self) -> None:
-        self._message = None
-        self._keys()
-
     def _keys(self) -> None:
-        if self._message is not None:
-            return
         waits = self.dossier is not None and self.dossier.candidate.status is Status.QUARANTINED
-        self.query_one("#keys", Lines).show([Text(f"{REVIEW if waits else ''}{KEYS}", style="dim")])
+        self.query_one(Foot).keys(Text(f"{REVIEW if waits else ''}{KEYS}", style="dim"))
 
     @property
     def candidate(self) -> Candidate | None:

@@ -18,6 +18,7 @@ from loopsmith.watch import panes
 from loopsmith.watch.choices import KINDS, ORDERS, kinds
 from loopsmith.watch.dialogs import Choice
 from loopsmith.watch.feed import Picture
+from loopsmith.watch.foot import Foot
 from loopsmith.watch.keys import footer
 from loopsmith.watch.lines import Lines
 from loopsmith.watch.reading import Reading
@@ -30,7 +31,6 @@ WIDE = (110, 26)  # columns and rows from which panes stand side by side
 SHORT = 16  # rows below which nothing is spent on the curve
 TABS = {"now": ("curve", "now", "budget"), "candidates": ("table",), "events": ("events",), "asked": ("asked",)}
 LEFT, RIGHT = ("curve", "table"), ("now", "budget", "events", "asked")
-MESSAGE = 8.0  # seconds that a sentence stays at the foot
 TYPING = 0.25  # seconds without a key before a search is made
 
 
@@ -72,7 +72,6 @@ class Main(Screen[None]):
         self.tab = "now"
         self.zoomed: str | None = None
         self.words = ""  # that events must hold
-        self._message: Timer | None = None
         self._typing: Timer | None = None
         self._searched = "table"
         self._plan: tuple[bool, bool, set[str], dict[str, int | str]] | None = None  # as panes are placed now
@@ -92,7 +91,7 @@ class Main(Screen[None]):
                 yield Lines(id="events", classes="pane", focus=True)
                 yield Lines(id="asked", classes="pane", focus=True, wrap=True)
         yield Input(id="search", placeholder="words, or a number such as c12; enter keeps, esc clears")
-        yield Lines(id="keys", wrap=True)
+        yield Foot()
 
     def on_mount(self) -> None:
         self._reading = Reading(self.app, self.table)
@@ -149,20 +148,8 @@ class Main(Screen[None]):
             pane.scroll_to(y=pane.scroll_y + added, animate=False, immediate=True)
         pane.entitle(f"events with {plain(self.words, 40)}" if self.words else "events, newest first")
 
-    def tell(self, words: str) -> None:
-        """A sentence in place of the keys, for a while."""
-        self.lines("keys").show([Text(words, style="bold reverse")])
-        if self._message is not None:
-            self._message.stop()
-        self._message = self.set_timer(MESSAGE, self._told)
-
-    def _told(self) -> None:
-        self._message = None
-        self._keys()
-
     def _keys(self) -> None:
-        if self._message is None:
-            self.lines("keys").show([footer(self.app.picture, self.size.width)])
+        self.query_one(Foot).keys(footer(self.app.picture, self.size.width))
 
     # Where it is shown
 

@@ -361,7 +361,7 @@ def test_a_sentence_at_the_foot_of_a_candidate_stays_while_it_is_read_again(driv
     async def scene(view):
         await view.press("2", "enter")
         await view.until("a approve")
-        view.app.screen.tell("what became of it")
+        view.app.tell("what became of it")
         view.app.screen.load()
         await view.until("c4 ")
         await asyncio.sleep(0.3)
